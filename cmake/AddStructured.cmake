@@ -1,0 +1,53 @@
+# Part of the Structured project, under the Apache License v2.0 with LLVM Exceptions.
+# See LICENSE for license information.
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+
+# The wrappers every CMakeLists.txt of the project uses. They keep our targets
+# in our own export set (MLIR's wrapper would put them into MLIR's).
+
+# add_structured_library(Name source... [DEPENDS target...] [LINK_LIBS PUBLIC lib...])
+# A library that links the shared libMLIR.
+function(add_structured_library name)
+  add_mlir_library(${name} ${ARGN} DISABLE_INSTALL EXCLUDE_FROM_LIBMLIR
+                   ENABLE_AGGREGATION)
+  target_link_libraries(${name} PUBLIC MLIR LLVM)
+  install(TARGETS ${name} EXPORT StructuredTargets DESTINATION lib)
+endfunction()
+
+# add_structured_plain_library(Name [SHARED] source... [LINK_LIBS lib...])
+# A library that knows neither LLVM nor MLIR.
+function(add_structured_plain_library name)
+  cmake_parse_arguments(ARG "SHARED" "" "LINK_LIBS" ${ARGN})
+  if(ARG_SHARED)
+    set(kind SHARED)
+  else()
+    set(kind STATIC)
+  endif()
+  add_library(${name} ${kind} ${ARG_UNPARSED_ARGUMENTS})
+  target_link_libraries(${name} PUBLIC ${ARG_LINK_LIBS})
+  install(TARGETS ${name} EXPORT StructuredTargets DESTINATION lib)
+endfunction()
+
+# add_structured_tool(name source... [LINK_LIBS lib...] [PLAIN])
+# An executable; PLAIN ones do not link LLVM or MLIR.
+function(add_structured_tool name)
+  cmake_parse_arguments(ARG "PLAIN" "" "LINK_LIBS" ${ARGN})
+  add_executable(${name} ${ARG_UNPARSED_ARGUMENTS})
+  target_link_libraries(${name} PRIVATE ${ARG_LINK_LIBS})
+  if(NOT ARG_PLAIN)
+    target_link_libraries(${name} PRIVATE MLIR LLVM)
+  endif()
+  install(TARGETS ${name} EXPORT StructuredTargets DESTINATION bin)
+  set_property(GLOBAL APPEND PROPERTY STRUCTURED_TOOLS ${name})
+endfunction()
+
+# add_structured_unittest(Name source... [LINK_LIBS lib...])
+# A GoogleTest program; lit runs it from test/Unit.
+function(add_structured_unittest name)
+  cmake_parse_arguments(ARG "" "" "LINK_LIBS" ${ARGN})
+  add_executable(${name} EXCLUDE_FROM_ALL ${ARG_UNPARSED_ARGUMENTS})
+  target_link_libraries(${name} PRIVATE ${ARG_LINK_LIBS} GTest::gtest GTest::gtest_main)
+  add_dependencies(StructuredUnitTests ${name})
+  set_target_properties(${name} PROPERTIES
+    RUNTIME_OUTPUT_DIRECTORY ${CMAKE_CURRENT_BINARY_DIR})
+endfunction()

