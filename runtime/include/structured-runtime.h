@@ -1,0 +1,180 @@
+/* Part of the Structured project, under the Apache License v2.0 with LLVM
+ * Exceptions. See LICENSE for license information.
+ * SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+ *
+ * C API of the Structured runtime: load a compiled module (a shared object
+ * and its safetensors file) and run it. The runtime has no LLVM inside.
+ *
+ * Conventions
+ *  - Functions that can fail return 0 on success and a non-zero value on
+ *    failure; the reason is then the text of structuredRtGetLastError().
+ *    Nothing is printed, no output argument is changed on failure unless its
+ *    comment says so.
+ *  - Strings are UTF-8 and NUL-terminated. A returned `const char *` belongs
+ *    to the runtime; each function says how long it lives.
+ *  - Shapes are in elements. Data is dense and row-major (the last dimension
+ *    is contiguous).
+ *  - Indices out of range and null handles are errors, not undefined behaviour.
+ *
+ * Versioning: STRUCTURED_RT_ABI_VERSION grows when a function, a struct or the
+ * format of a compiled module changes incompatibly. Functions may be added
+ * without changing it.
+ */
+#ifndef STRUCTURED_RUNTIME_H
+#define STRUCTURED_RUNTIME_H
+
+#include <stdint.h>
+
+#if defined(__GNUC__)
+#define STRUCTURED_RT_EXPORT __attribute__((visibility("default")))
+#else
+#define STRUCTURED_RT_EXPORT
+#endif
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* The version of this header and of the compiled modules it can run. */
+#define STRUCTURED_RT_ABI_VERSION 1
+
+/* The largest rank of an input, an output or a parameter. */
+#define STRUCTURED_RT_MAX_RANK 8
+
+/* Element types. The numbers are part of the ABI. */
+enum structuredRtDType {
+  STRUCTURED_RT_F64 = 0,
+  STRUCTURED_RT_F32 = 1,
+  STRUCTURED_RT_F16 = 2,  /* IEEE 754 binary16 */
+  STRUCTURED_RT_BF16 = 3, /* the upper half of an IEEE 754 binary32 */
+  STRUCTURED_RT_I64 = 4,
+  STRUCTURED_RT_I32 = 5,
+  STRUCTURED_RT_I16 = 6,
+  STRUCTURED_RT_I8 = 7,
+  STRUCTURED_RT_U8 = 8,
+  STRUCTURED_RT_I1 = 9 /* one byte an element, 0 or 1 */
+};
+
+/* A loaded module. Opaque. */
+typedef struct structuredRtModule structuredRtModule;
+
+/* A tensor: dense, row-major, at `data` (aligned to the element size; may be
+ * null when a dimension is 0). */
+typedef struct structuredRtTensor {
+  int32_t dtype; /* one of enum structuredRtDType */
+  int32_t rank;  /* 0 (a scalar) to STRUCTURED_RT_MAX_RANK */
+  int64_t shape[STRUCTURED_RT_MAX_RANK]; /* the first `rank` ones count */
+  void *data;
+  void *owner; /* null: the memory is the caller's. Otherwise the allocation
+                  that structuredRtTensorFree() frees. */
+} structuredRtTensor;
+
+/* What an entry declares of one of its inputs or outputs. */
+typedef struct structuredRtTensorType {
+  const char *name; /* lives as long as the module */
+  int32_t dtype;
+  int32_t rank;
+  int64_t shape[STRUCTURED_RT_MAX_RANK]; /* -1: a dynamic dimension */
+} structuredRtTensorType;
+
+/* Returns STRUCTURED_RT_ABI_VERSION of the library in use, to be compared with
+ * that of the header compiled against. */
+STRUCTURED_RT_EXPORT int32_t structuredRtGetAbiVersion(void);
+
+/* Returns the reason of the calling thread's last failure; empty if there was
+ * none. Lives until the thread's next failing call. */
+STRUCTURED_RT_EXPORT const char *structuredRtGetLastError(void);
+
+/* Returns the name of a dtype as modules spell it ("f32"), null if there is no
+ * such dtype. Lives forever. */
+STRUCTURED_RT_EXPORT const char *structuredRtDTypeGetName(int32_t dtype);
+
+/* Returns the bytes of one element, 0 if there is no such dtype. */
+STRUCTURED_RT_EXPORT int64_t structuredRtDTypeGetSize(int32_t dtype);
+
+/* Loads the compiled module `modulePath` and maps its weights read-only from
+ * `weightsPath`; null means the file beside the module with the extension
+ * replaced by `.safetensors` (not looked for if no entry has parameters).
+ * Neither file may be changed while the module is loaded.
+ *
+ * Loading a module runs code of it: load only what you trust.
+ *
+ * Fails if a file is missing or malformed, if the module is of another ABI
+ * version, target or architecture, if this machine's CPU lacks a feature the
+ * module was compiled for, and if a parameter is missing from the weights or
+ * has another dtype or shape there.
+ *
+ * On success `*module` is a handle to be freed by structuredRtModuleFree(). */
+STRUCTURED_RT_EXPORT int32_t
+structuredRtModuleLoad(const char *modulePath, const char *weightsPath,
+                       structuredRtModule **module);
+
+/* Unloads a module. Tensors it returned stay valid. Null is allowed. */
+STRUCTURED_RT_EXPORT void structuredRtModuleFree(structuredRtModule *module);
+
+/* Returns the module's description of itself, JSON text (see docs/Runtime.md),
+ * null if `module` is null. Lives as long as the module. */
+STRUCTURED_RT_EXPORT const char *
+structuredRtModuleGetInfo(const structuredRtModule *module);
+
+/* Returns how many entries the module has, -1 if `module` is null. */
+STRUCTURED_RT_EXPORT int32_t
+structuredRtModuleGetNumEntries(const structuredRtModule *module);
+
+/* Sets `*entry` to the index of the entry called `name`. */
+STRUCTURED_RT_EXPORT int32_t structuredRtModuleFindEntry(
+    const structuredRtModule *module, const char *name, int32_t *entry);
+
+/* Returns the name of an entry, null on failure. Lives as long as the module.
+ */
+STRUCTURED_RT_EXPORT const char *
+structuredRtEntryGetName(const structuredRtModule *module, int32_t entry);
+
+/* Returns how many inputs an entry takes, -1 on failure. Parameters are not
+ * inputs: they come from the weights. */
+STRUCTURED_RT_EXPORT int32_t
+structuredRtEntryGetNumInputs(const structuredRtModule *module, int32_t entry);
+
+/* Returns how many outputs an entry gives, -1 on failure. */
+STRUCTURED_RT_EXPORT int32_t
+structuredRtEntryGetNumOutputs(const structuredRtModule *module, int32_t entry);
+
+/* Sets `*type` to what the entry declares of its input `index`. */
+STRUCTURED_RT_EXPORT int32_t
+structuredRtEntryGetInputType(const structuredRtModule *module, int32_t entry,
+                              int32_t index, structuredRtTensorType *type);
+
+/* Sets `*type` to what the entry declares of its output `index`. */
+STRUCTURED_RT_EXPORT int32_t
+structuredRtEntryGetOutputType(const structuredRtModule *module, int32_t entry,
+                               int32_t index, structuredRtTensorType *type);
+
+/* Runs an entry on the calling thread and the OpenMP threads it starts.
+ *
+ * `inputs` are the entry's inputs in their declared order; each one must have
+ * the declared dtype, rank and static dimensions. They are only read.
+ * `outputs` has room for exactly the entry's outputs; on success each one is
+ * set to a tensor owned by the caller, to be freed by structuredRtTensorFree().
+ *
+ * A module may be run from several threads at once. */
+STRUCTURED_RT_EXPORT int32_t
+structuredRtEntryRun(const structuredRtModule *module, int32_t entry,
+                     const structuredRtTensor *inputs, int32_t numInputs,
+                     structuredRtTensor *outputs, int32_t numOutputs);
+
+/* Frees what `tensor->owner` holds and sets `data` and `owner` to null. Null is
+ * allowed, as is a tensor without an owner. */
+STRUCTURED_RT_EXPORT void structuredRtTensorFree(structuredRtTensor *tensor);
+
+/* Sets how many OpenMP threads later runs from the calling thread use (at
+ * least 1). Without it, OMP_NUM_THREADS or else the number of processors. */
+STRUCTURED_RT_EXPORT int32_t structuredRtSetNumThreads(int32_t numThreads);
+
+/* Returns how many OpenMP threads a run from the calling thread would use. */
+STRUCTURED_RT_EXPORT int32_t structuredRtGetNumThreads(void);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* STRUCTURED_RUNTIME_H */
