@@ -1,0 +1,16 @@
+# Part of the Structured project, under the Apache License v2.0 with LLVM Exceptions.
+# See LICENSE for license information.
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""Structured: import, compress, compile and run models with structured layers.
+
+Modules:
+  importer   ONNX file -> linalg IR and a safetensors weights file
+  minilm     all-MiniLM-L6-v2 as an ONNX file, its tokenizer and pooling
+  pipeline   the compiler's tools, one function per step
+  runtime    compiled modules called with NumPy arrays
+  driver     the command line (`structured`, `python -m structured`)
+  evaluation errors, similarities and timings of a model against another
+  report     tables in Markdown
+"""
+
+__version__ = "0.1.0"

