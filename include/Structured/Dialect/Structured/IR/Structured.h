@@ -1,0 +1,43 @@
+// Part of the Structured project, under the Apache License v2.0 with LLVM
+// Exceptions. See LICENSE for license information.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+
+#ifndef STRUCTURED_DIALECT_STRUCTURED_IR_STRUCTURED_H
+#define STRUCTURED_DIALECT_STRUCTURED_IR_STRUCTURED_H
+
+#include "mlir/Bytecode/BytecodeOpInterface.h"
+#include "mlir/IR/BuiltinTypes.h"
+#include "mlir/IR/Dialect.h"
+#include "mlir/IR/OpDefinition.h"
+#include "mlir/IR/OpImplementation.h"
+#include "mlir/Interfaces/DestinationStyleOpInterface.h"
+#include "mlir/Interfaces/InferTypeOpInterface.h"
+#include "mlir/Interfaces/SideEffectInterfaces.h"
+#include "mlir/Interfaces/TilingInterface.h"
+
+#include "Structured/Dialect/Structured/IR/StructuredDialect.h.inc"
+#include "Structured/Dialect/Structured/IR/StructuredEnums.h.inc"
+
+#define GET_ATTRDEF_CLASSES
+#include "Structured/Dialect/Structured/IR/StructuredAttrs.h.inc"
+
+#include "Structured/Dialect/Structured/IR/StructuredInterfaces.h.inc"
+
+#define GET_OP_CLASSES
+#include "Structured/Dialect/Structured/IR/StructuredOps.h.inc"
+
+namespace structured {
+
+/// Name of the function-argument attribute that marks a weight.
+inline constexpr llvm::StringLiteral kParameterAttrName =
+    "structured.parameter";
+/// Name of the function-argument attribute that keeps an input's name.
+inline constexpr llvm::StringLiteral kInputNameAttrName = "structured.name";
+
+/// Makes the layer ops bufferizable to themselves on memrefs.
+void registerBufferizableOpInterfaceExternalModels(
+    mlir::DialectRegistry &registry);
+
+} // namespace structured
+
+#endif // STRUCTURED_DIALECT_STRUCTURED_IR_STRUCTURED_H

@@ -1,0 +1,107 @@
+// Part of the Structured project, under the Apache License v2.0 with LLVM
+// Exceptions. See LICENSE for license information.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+
+#ifndef STRUCTURED_ATTRS_TD
+#define STRUCTURED_ATTRS_TD
+
+include "Structured/Dialect/Structured/IR/StructuredDialect.td"
+include "mlir/IR/AttrTypeBase.td"
+include "mlir/IR/EnumAttr.td"
+
+class Structured_Attr<string name, string attrMnemonic>
+    : AttrDef<Structured_Dialect, name> {
+  let mnemonic = attrMnemonic;
+}
+
+def Structured_GblrComponent : Structured_Attr<"GblrComponent", "component"> {
+  let summary = "one component of a GBLR matrix";
+  let description = [{
+    A component adds `Σ_ρ u_ρ v_ρᵀ`, ρ < rank, to the rows
+    `rowStart … rowStart+rows-1` and the columns
+    `colStart … colStart+cols-1` of the matrix, both taken modulo the matrix's
+    size (intervals are periodic).
+
+    ```mlir
+    #structured.component<rows 10 + 4, cols 0 + 3, rank 1>
+    ```
+  }];
+  let parameters = (ins
+    "int64_t":$rowStart, "int64_t":$rows,
+    "int64_t":$colStart, "int64_t":$cols,
+    "int64_t":$rank);
+  let assemblyFormat = [{
+    `<` `rows` $rowStart `+` $rows `,` `cols` $colStart `+` $cols `,`
+    `rank` $rank `>`
+  }];
+}
+
+def Structured_GblrLayout : Structured_Attr<"GblrLayout", "gblr"> {
+  let summary = "where the components of a GBLR matrix lie";
+  let description = [{
+    The layout of an `out × in` matrix
+    `W = Σ_k P_k(Σ_ρ u_kρ v_kρᵀ)` with component `k` placed by `P_k` in its
+    periodic intervals of rows and columns (Gaudi-GBLR, ICLR 2024; masks folded
+    into the factors).
+
+    The factors are packed, one component after the other: `U` holds for each
+    component `rank` vectors of `rows` numbers, `V` `rank` vectors of `cols`
+    numbers, so both take no more memory than `Σ rank·rows` and `Σ rank·cols`.
+
+    ```mlir
+    #structured.gblr<out = 12, in = 8, components = [
+      <rows 10 + 4, cols 0 + 3, rank 1>, <rows 0 + 12, cols 0 + 8, rank 2>]>
+    ```
+
+    Constraints: `out ≥ 1`, `in ≥ 1`; for each component
+    `0 ≤ rowStart < out`, `0 ≤ rows ≤ out`, `0 ≤ colStart < in`,
+    `0 ≤ cols ≤ in`, `rank ≥ 0`.
+  }];
+  let parameters = (ins
+    "int64_t":$outFeatures,
+    "int64_t":$inFeatures,
+    OptionalArrayRefParameter<"GblrComponentAttr">:$components);
+  let assemblyFormat = [{
+    `<` `out` `=` $outFeatures `,` `in` `=` $inFeatures `,` `components` `=`
+    `[` (`]`) : ($components^ `]`)? `>`
+  }];
+  let genVerifyDecl = 1;
+  let extraClassDeclaration = [{
+    /// Numbers in U: Σ rank·rows.
+    int64_t getUSize() const;
+    /// Numbers in V: Σ rank·cols.
+    int64_t getVSize() const;
+  }];
+}
+
+def Structured_StructureKind : I32EnumAttr<"StructureKind",
+    "the structure of a weight matrix", [
+      I32EnumAttrCase<"Dense", 0, "dense">,
+      I32EnumAttrCase<"Blast", 1, "blast">,
+      I32EnumAttrCase<"Gblr", 2, "gblr">]> {
+  let cppNamespace = "::structured";
+}
+
+def Structured_Plan : Structured_Attr<"Plan", "plan"> {
+  let summary = "what a layer's weight is to become";
+  let description = [{
+    Written by `structured-plan`, carried out by `structured-factorize` and
+    `structured-substitute`.
+
+    ```mlir
+    #structured.plan<dense>
+    #structured.plan<blast, blocks = 4 : 4, rank = 80>
+    ```
+  }];
+  let parameters = (ins
+    EnumParameter<Structured_StructureKind>:$structure,
+    DefaultValuedParameter<"int64_t", "0">:$bOut,
+    DefaultValuedParameter<"int64_t", "0">:$bIn,
+    DefaultValuedParameter<"int64_t", "0">:$rank);
+  let assemblyFormat = [{
+    `<` $structure (`,` `blocks` `=` $bOut^ `:` $bIn `,` `rank` `=` $rank)? `>`
+  }];
+  let genVerifyDecl = 1;
+}
+
+#endif // STRUCTURED_ATTRS_TD

@@ -1,0 +1,45 @@
+// Part of the Structured project, under the Apache License v2.0 with LLVM
+// Exceptions. See LICENSE for license information.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+
+#ifndef STRUCTURED_DIALECT_TD
+#define STRUCTURED_DIALECT_TD
+
+include "mlir/IR/OpBase.td"
+
+def Structured_Dialect : Dialect {
+  let name = "structured";
+  let cppNamespace = "::structured";
+  let summary = "linear layers with dense and structured weight matrices";
+  let description = [{
+    The dialect holds the linear layer `Y = Y0 + X Wᵀ` in three forms: with a
+    dense weight matrix (`structured.linear`), a BLAST matrix
+    (`structured.blast.matmul`) and a generalised block low-rank matrix
+    (`structured.gblr.matmul`), and the weights themselves by name
+    (`structured.parameter`), so that they never pass through text.
+
+    Every layer op is destination-style and accumulates into its `outs` operand
+    as `linalg.matmul` does, and implements `StructuredLayerOpInterface`, which
+    the passes ask for parameters, multiply-adds, bytes and the dense expansion.
+
+    The dialect has nothing to do with `transform.structured`, upstream's name
+    for linalg's transform ops.
+
+    Discardable attributes of function arguments:
+
+    - `structured.parameter = "name"`: the argument is the weight of that name.
+    - `structured.name = "name"`: the model's name of an input.
+  }];
+  let useDefaultAttributePrinterParser = 1;
+  let hasOperationAttrVerify = 0;
+  let hasRegionArgAttrVerify = 1;
+  let dependentDialects = [
+    "::mlir::affine::AffineDialect",
+    "::mlir::arith::ArithDialect",
+    "::mlir::linalg::LinalgDialect",
+    "::mlir::memref::MemRefDialect",
+    "::mlir::tensor::TensorDialect"
+  ];
+}
+
+#endif // STRUCTURED_DIALECT_TD

@@ -1,0 +1,298 @@
+// Part of the Structured project, under the Apache License v2.0 with LLVM
+// Exceptions. See LICENSE for license information.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+
+#ifndef STRUCTURED_OPS_TD
+#define STRUCTURED_OPS_TD
+
+include "Structured/Dialect/Structured/IR/StructuredAttrs.td"
+include "Structured/Dialect/Structured/IR/StructuredDialect.td"
+include "Structured/Dialect/Structured/IR/StructuredInterfaces.td"
+include "mlir/Interfaces/DestinationStyleOpInterface.td"
+include "mlir/Interfaces/InferTypeOpInterface.td"
+include "mlir/Interfaces/SideEffectInterfaces.td"
+include "mlir/Interfaces/TilingInterface.td"
+include "mlir/IR/OpAsmInterface.td"
+
+class Structured_Op<string mnemonic, list<Trait> traits = []>
+    : Op<Structured_Dialect, mnemonic, traits>;
+
+//===----------------------------------------------------------------------===//
+// Parameter
+//===----------------------------------------------------------------------===//
+
+def Structured_ParameterOp : Structured_Op<"parameter", [
+    Pure, DeclareOpInterfaceMethods<OpAsmOpInterface, ["getAsmResultNames"]>]> {
+  let summary = "a named tensor of the model's weights file";
+  let description = [{
+    Yields the tensor of that name. The numbers stay in the weights file
+    (safetensors), which the passes that need them map into memory.
+
+    With `permutation`, dimension `i` of the result is dimension
+    `permutation[i]` of the stored tensor: a transpose that costs nothing at run
+    time, because the compiled module's weights are stored in this order.
+
+    ```mlir
+    %w = structured.parameter "encoder.layer.0.output.dense.weight"
+        : tensor<384x1536xf32>
+    %wt = structured.parameter "encoder.layer.0.output.dense.weight"
+        permutation = [1, 0] : tensor<1536x384xf32>
+    ```
+
+    Constraints:
+
+    - (C1) the name is not empty.
+    - (C2) the result has a static shape.
+    - (C3) `permutation`, if present, is a permutation of the result's
+      dimensions.
+  }];
+  let arguments = (ins
+    StrAttr:$name,
+    OptionalAttr<DenseI64ArrayAttr>:$permutation);
+  let results = (outs AnyRankedTensor:$result);
+  let assemblyFormat = [{
+    $name (`permutation` `=` $permutation^)? attr-dict `:` type($result)
+  }];
+  let hasVerifier = 1;
+  let extraClassDeclaration = [{
+    /// The type the tensor has in the weights file.
+    ::mlir::RankedTensorType getStoredType();
+  }];
+}
+
+//===----------------------------------------------------------------------===//
+// Layers
+//===----------------------------------------------------------------------===//
+
+def Structured_Float : AnyTypeOf<[F16, BF16, F32]>;
+class Structured_Shaped<int rank>
+    : AnyTypeOf<[TensorRankOf<[Structured_Float], [rank]>,
+                 MemRefRankOf<[Structured_Float], [rank]>],
+                "tensor or memref of rank " # rank # " of f16, bf16 or f32",
+                "::mlir::ShapedType">;
+
+class Structured_LayerOp<string mnemonic>
+    : Structured_Op<mnemonic, [
+        DestinationStyleOpInterface,
+        DeclareOpInterfaceMethods<MemoryEffectsOpInterface>,
+        DeclareOpInterfaceMethods<ConditionallySpeculatable>,
+        DeclareOpInterfaceMethods<ReifyRankedShapedTypeOpInterface,
+                                  ["reifyResultShapes"]>,
+        DeclareOpInterfaceMethods<TilingInterface, [
+          "getLoopIteratorTypes", "getIterationDomain",
+          "getTiledImplementation", "getResultTilePosition",
+          "getIterationDomainTileFromResultTile", "generateResultTileValue"]>,
+        Structured_LayerOpInterface]> {
+  let results = (outs Variadic<AnyRankedTensor>:$results);
+  let hasVerifier = 1;
+  let hasCanonicalizer = 1;
+
+  code layerClassDeclaration = [{
+    ::mlir::MutableOperandRange getDpsInitsMutable() {
+      return getInitMutable();
+    }
+    // StructuredLayerOpInterface.
+    ::mlir::Value getLayerInput() { return getInput(); }
+    ::mlir::Value getLayerInit() { return getInit(); }
+    int64_t getOutFeatures();
+    int64_t getInFeatures();
+    int64_t getParameterCount();
+    int64_t getBytes(int64_t tokens);
+    ::mlir::Value expandToDense(::mlir::OpBuilder &builder);
+  }];
+}
+
+def Structured_LinearOp : Structured_LayerOp<"linear"> {
+  let summary = "linear layer with a dense weight matrix";
+  let description = [{
+    `init + input · weightᵀ`. Every recognised dense layer, whatever its
+    spelling, is raised to this op; `structured-to-linalg` is its way back.
+
+    | operand | shape | element type |
+    |---|---|---|
+    | `input` | [T, n] | E: f32, f16 or bf16 |
+    | `weight` | [m, n] | E |
+    | `init`, result | [T, m] | E or f32 |
+
+    Sums are formed in f32 and rounded once, after `init` is added.
+    `layer` is the layer's name in the model, `plan` what is to become of it.
+
+    ```mlir
+    %y = structured.linear ins(%x, %w : tensor<?x8xf32>, tensor<12x8xf32>)
+        outs(%y0 : tensor<?x12xf32>) -> tensor<?x12xf32>
+    ```
+
+    Constraints (sizes that are dynamic are taken to agree):
+
+    - (C1) `input` is [T, n], `weight` [m, n], `init` [T, m].
+    - (C2) `input` and `weight` have the same element type E; `init` has E or
+      f32.
+    - (C3) either all operands are tensors and there is one result of `init`'s
+      type, or all are memrefs and there is none.
+    - (C4) m and n are static and positive.
+    - (C5) a `plan` with blocks divides m and n.
+  }];
+  let arguments = (ins
+    Structured_Shaped<2>:$input,
+    Structured_Shaped<2>:$weight,
+    Structured_Shaped<2>:$init,
+    OptionalAttr<StrAttr>:$layer,
+    OptionalAttr<Structured_Plan>:$plan);
+  let assemblyFormat = [{
+    attr-dict `ins` `(` $input `,` $weight `:` type($input) `,` type($weight)
+    `)` `outs` `(` $init `:` type($init) `)` (`->` type($results)^)?
+  }];
+  let extraClassDeclaration = layerClassDeclaration # [{
+    ::mlir::ValueRange getLayerFactors() {
+      return getOperation()->getOperands().slice(1, 1);
+    }
+    ::structured::StructureKind getStructureKind() {
+      return ::structured::StructureKind::Dense;
+    }
+  }];
+}
+
+def Structured_BlastMatmulOp : Structured_LayerOp<"blast.matmul"> {
+  let summary = "linear layer with a BLAST weight matrix";
+  let description = [{
+    `init + input · Wᵀ` for a block-level adaptive structured matrix (Lee et
+    al., NeurIPS 2024, arXiv 2410.21262): W is cut into `b_out × b_in` blocks of
+    `p × q`, and block (i, j) is `U_i diag(s_ij) Vt_j`. `U_i` is shared by block
+    row i, `Vt_j` by block column j, `s_ij` is the block's own.
+
+    | operand | shape | authors' name | element type |
+    |---|---|---|---|
+    | `input` X | [T, b_in·q] | | E: f32, f16 or bf16 |
+    | `u` U | [b_out, p, r] | B | E |
+    | `s` S | [b_out, b_in, r] | D | E |
+    | `vt` Vt | [b_in, r, q] | C | E |
+    | `init`, result | [T, b_out·p] | | E or f32 |
+
+    Computed in three stages, in f32:
+
+    ```
+    Y[j,t,ρ]      = Σ_q' X[t, j·q + q'] Vt[j,ρ,q']
+    Z[i,t,ρ]      = Σ_j S[i,j,ρ] Y[j,t,ρ]
+    O[t, i·p + p'] = init[t, i·p + p'] + Σ_ρ Z[i,t,ρ] U[i,p',ρ]
+    ```
+
+    The result is rounded once; a lowering may round Y and Z to E and says so.
+    A layer has `r·(m + n + b_out·b_in)` parameters and as many multiply-adds
+    per token.
+
+    The iteration space for tiling is (T: parallel, b_out: parallel,
+    r: reduction): the terms of different ρ are independent and add up in the
+    destination.
+
+    ```mlir
+    %y = structured.blast.matmul
+        ins(%x, %u, %s, %vt : tensor<?x8xf32>, tensor<3x4x5xf32>,
+                              tensor<3x2x5xf32>, tensor<2x5x4xf32>)
+        outs(%y0 : tensor<?x12xf32>) -> tensor<?x12xf32>
+    ```
+
+    Constraints (token counts that are dynamic are taken to agree):
+
+    - (C1) `u` is [b_out, p, r], `s` [b_out, b_in, r], `vt` [b_in, r, q] with the
+      same b_out, b_in and r in each.
+    - (C2) `input` is [T, b_in·q] and `init` [T, b_out·p].
+    - (C3) `input`, `u`, `s` and `vt` have the same element type E; `init` has E
+      or f32.
+    - (C4) either all operands are tensors and there is one result of `init`'s
+      type, or all are memrefs and there is none.
+    - (C5) all sizes but T are positive; b_in, p and q are static, and so are
+      the features of `input`. b_out and r may be dynamic, as tiling leaves them.
+  }];
+  let arguments = (ins
+    Structured_Shaped<2>:$input,
+    Structured_Shaped<3>:$u,
+    Structured_Shaped<3>:$s,
+    Structured_Shaped<3>:$vt,
+    Structured_Shaped<2>:$init,
+    OptionalAttr<StrAttr>:$layer);
+  let assemblyFormat = [{
+    attr-dict `ins` `(` $input `,` $u `,` $s `,` $vt `:` type($input) `,`
+    type($u) `,` type($s) `,` type($vt) `)` `outs` `(` $init `:` type($init) `)`
+    (`->` type($results)^)?
+  }];
+  let extraClassDeclaration = layerClassDeclaration # [{
+    ::mlir::ValueRange getLayerFactors() {
+      return getOperation()->getOperands().slice(1, 3);
+    }
+    ::structured::StructureKind getStructureKind() {
+      return ::structured::StructureKind::Blast;
+    }
+    int64_t getBOut() { return getU().getType().getDimSize(0); }
+    int64_t getP() { return getU().getType().getDimSize(1); }
+    int64_t getRank() { return getU().getType().getDimSize(2); }
+    int64_t getBIn() { return getVt().getType().getDimSize(0); }
+    int64_t getQ() { return getVt().getType().getDimSize(2); }
+  }];
+}
+
+def Structured_GblrMatmulOp : Structured_LayerOp<"gblr.matmul"> {
+  let summary = "linear layer with a generalised block low-rank weight matrix";
+  let description = [{
+    `init + input · Wᵀ` for a generalised block low-rank matrix (Gaudi-GBLR,
+    ICLR 2024): W is a sum of components, each of a rank of its own on an
+    interval of rows and an interval of columns of its own. Intervals overlap
+    freely and are periodic. `layout` says where the components lie.
+
+    | operand | shape | element type |
+    |---|---|---|
+    | `input` X | [T, n] | E: f32, f16 or bf16 |
+    | `u` | [Σ rank·rows] packed | E |
+    | `v` | [Σ rank·cols] packed | E |
+    | `init`, result | [T, m] | E or f32 |
+
+    Component k of rank vectors `u_ρ[rows]`, `v_ρ[cols]` adds, in f32,
+
+    ```
+    O[t, (rowStart + a) mod m] += Σ_ρ u_ρ[a] Σ_c v_ρ[c] X[t, (colStart + c) mod n]
+    ```
+
+    A layer has `Σ rank·(rows + cols)` parameters and as many multiply-adds per
+    token. The iteration space for tiling is (T: parallel); components are tiled
+    by the lowering, which knows the layout.
+
+    ```mlir
+    %y = structured.gblr.matmul
+        layout = <out = 12, in = 8, components = [
+          <rows 10 + 4, cols 0 + 3, rank 1>, <rows 0 + 6, cols 2 + 5, rank 2>]>
+        ins(%x, %u, %v : tensor<?x8xf32>, tensor<16xf32>, tensor<13xf32>)
+        outs(%y0 : tensor<?x12xf32>) -> tensor<?x12xf32>
+    ```
+
+    Constraints (token counts that are dynamic are taken to agree):
+
+    - (C1) `u` has Σ rank·rows elements and `v` Σ rank·cols.
+    - (C2) `input` is [T, layout.in], `init` [T, layout.out].
+    - (C3) `input`, `u` and `v` have the same element type E; `init` has E or
+      f32.
+    - (C4) either all operands are tensors and there is one result of `init`'s
+      type, or all are memrefs and there is none.
+    - (C5) the layout is valid (see the attribute).
+  }];
+  let arguments = (ins
+    Structured_Shaped<2>:$input,
+    Structured_Shaped<1>:$u,
+    Structured_Shaped<1>:$v,
+    Structured_Shaped<2>:$init,
+    Structured_GblrLayout:$layout,
+    OptionalAttr<StrAttr>:$layer);
+  let assemblyFormat = [{
+    `layout` `=` $layout attr-dict `ins` `(` $input `,` $u `,` $v `:`
+    type($input) `,` type($u) `,` type($v) `)` `outs` `(` $init `:` type($init)
+    `)` (`->` type($results)^)?
+  }];
+  let extraClassDeclaration = layerClassDeclaration # [{
+    ::mlir::ValueRange getLayerFactors() {
+      return getOperation()->getOperands().slice(1, 2);
+    }
+    ::structured::StructureKind getStructureKind() {
+      return ::structured::StructureKind::Gblr;
+    }
+  }];
+}
+
+#endif // STRUCTURED_OPS_TD

@@ -1,0 +1,158 @@
+// Part of the Structured project, under the Apache License v2.0 with LLVM
+// Exceptions. See LICENSE for license information.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+
+// The dialect, its attributes, and the ops that are not layers.
+
+#include "Structured/Dialect/Structured/IR/Structured.h"
+
+#include "mlir/Dialect/Affine/IR/AffineOps.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Linalg/IR/Linalg.h"
+#include "mlir/Dialect/MemRef/IR/MemRef.h"
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
+#include "mlir/Dialect/Utils/IndexingUtils.h"
+#include "mlir/IR/Builders.h"
+#include "mlir/IR/DialectImplementation.h"
+#include "mlir/IR/PatternMatch.h"
+#include "mlir/Interfaces/FunctionInterfaces.h"
+#include "llvm/ADT/TypeSwitch.h"
+
+using namespace mlir;
+using namespace structured;
+
+#include "Structured/Dialect/Structured/IR/StructuredDialect.cpp.inc"
+#include "Structured/Dialect/Structured/IR/StructuredEnums.cpp.inc"
+
+#define GET_ATTRDEF_CLASSES
+#include "Structured/Dialect/Structured/IR/StructuredAttrs.cpp.inc"
+
+#include "Structured/Dialect/Structured/IR/StructuredInterfaces.cpp.inc"
+
+void StructuredDialect::initialize() {
+  addAttributes<
+#define GET_ATTRDEF_LIST
+#include "Structured/Dialect/Structured/IR/StructuredAttrs.cpp.inc"
+      >();
+  addOperations<
+#define GET_OP_LIST
+#include "Structured/Dialect/Structured/IR/StructuredOps.cpp.inc"
+      >();
+}
+
+LogicalResult StructuredDialect::verifyRegionArgAttribute(Operation *op,
+                                                          unsigned regionIndex,
+                                                          unsigned argIndex,
+                                                          NamedAttribute attr) {
+  if (attr.getName() != kParameterAttrName &&
+      attr.getName() != kInputNameAttrName)
+    return op->emitError() << "unknown argument attribute '"
+                           << attr.getName().getValue() << "'";
+  auto name = dyn_cast<StringAttr>(attr.getValue());
+  if (!name || name.empty())
+    return op->emitError() << "argument attribute '"
+                           << attr.getName().getValue()
+                           << "' must be a string that is not empty";
+  auto function = dyn_cast<FunctionOpInterface>(op);
+  if (!function)
+    return op->emitError() << "argument attribute '"
+                           << attr.getName().getValue()
+                           << "' belongs on a function's argument";
+  auto type = dyn_cast<ShapedType>(function.getArgumentTypes()[argIndex]);
+  if (attr.getName() == kParameterAttrName && (!type || !type.hasStaticShape()))
+    return op->emitError() << "parameter '" << name.getValue()
+                           << "' must be a tensor or memref of static shape";
+  return success();
+}
+
+//===----------------------------------------------------------------------===//
+// Attributes
+//===----------------------------------------------------------------------===//
+
+LogicalResult
+GblrLayoutAttr::verify(function_ref<InFlightDiagnostic()> emitError,
+                       int64_t outFeatures, int64_t inFeatures,
+                       ArrayRef<GblrComponentAttr> components) {
+  if (outFeatures < 1 || inFeatures < 1)
+    return emitError() << "a GBLR layout needs out ≥ 1 and in ≥ 1, got out = "
+                       << outFeatures << ", in = " << inFeatures;
+  auto checkInterval = [&](size_t index, StringRef name, int64_t start,
+                           int64_t size, int64_t extent) -> LogicalResult {
+    if (start >= 0 && start < extent && size >= 0 && size <= extent)
+      return success();
+    return emitError() << "component " << index << ": " << name << " " << start
+                       << " + " << size << " do not lie in a period of "
+                       << extent;
+  };
+  for (auto [index, component] : llvm::enumerate(components)) {
+    if (failed(checkInterval(index, "rows", component.getRowStart(),
+                             component.getRows(), outFeatures)) ||
+        failed(checkInterval(index, "cols", component.getColStart(),
+                             component.getCols(), inFeatures)))
+      return failure();
+    if (component.getRank() < 0)
+      return emitError() << "component " << index << ": negative rank "
+                         << component.getRank();
+  }
+  return success();
+}
+
+int64_t GblrLayoutAttr::getUSize() const {
+  int64_t size = 0;
+  for (GblrComponentAttr component : getComponents())
+    size += component.getRank() * component.getRows();
+  return size;
+}
+
+int64_t GblrLayoutAttr::getVSize() const {
+  int64_t size = 0;
+  for (GblrComponentAttr component : getComponents())
+    size += component.getRank() * component.getCols();
+  return size;
+}
+
+LogicalResult PlanAttr::verify(function_ref<InFlightDiagnostic()> emitError,
+                               StructureKind structure, int64_t bOut,
+                               int64_t bIn, int64_t rank) {
+  if (structure == StructureKind::Blast) {
+    if (bOut < 1 || bIn < 1 || rank < 1)
+      return emitError() << "a BLAST plan needs blocks and a rank of at least "
+                            "1, got blocks = "
+                         << bOut << " : " << bIn << ", rank = " << rank;
+  } else if (bOut != 0 || bIn != 0 || rank != 0) {
+    return emitError() << "only a BLAST plan has blocks and a rank";
+  }
+  return success();
+}
+
+//===----------------------------------------------------------------------===//
+// ParameterOp
+//===----------------------------------------------------------------------===//
+
+RankedTensorType ParameterOp::getStoredType() {
+  RankedTensorType type = getType();
+  if (!getPermutation())
+    return type;
+  SmallVector<int64_t> shape(type.getRank());
+  for (auto [dim, stored] : llvm::enumerate(*getPermutation()))
+    shape[stored] = type.getDimSize(dim);
+  return type.clone(shape);
+}
+
+LogicalResult ParameterOp::verify() {
+  if (getName().empty())
+    return emitOpError("(C1) the name must not be empty");
+  if (!getType().hasStaticShape())
+    return emitOpError("(C2) the result must have a static shape");
+  if (std::optional<ArrayRef<int64_t>> permutation = getPermutation())
+    if (static_cast<int64_t>(permutation->size()) != getType().getRank() ||
+        !isPermutationVector(*permutation))
+      return emitOpError("(C3) 'permutation' must be a permutation of the ")
+             << getType().getRank() << " dimensions of the result";
+  return success();
+}
+
+void ParameterOp::getAsmResultNames(
+    function_ref<void(Value, StringRef)> setName) {
+  setName(getResult(), "param");
+}

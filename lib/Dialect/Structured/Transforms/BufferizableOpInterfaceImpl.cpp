@@ -1,0 +1,47 @@
+// Part of the Structured project, under the Apache License v2.0 with LLVM
+// Exceptions. See LICENSE for license information.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+
+#include "Structured/Dialect/Structured/IR/Structured.h"
+
+#include "mlir/Dialect/Bufferization/IR/BufferizableOpInterface.h"
+#include "mlir/Dialect/Bufferization/IR/DstBufferizableOpInterfaceImpl.h"
+#include "mlir/IR/Operation.h"
+
+using namespace mlir;
+using namespace mlir::bufferization;
+using namespace structured;
+
+namespace {
+/// A layer op bufferizes to itself on the buffers of its operands.
+template <typename OpTy>
+struct LayerOpInterface
+    : DstBufferizableOpInterfaceExternalModel<LayerOpInterface<OpTy>, OpTy> {
+  LogicalResult bufferize(Operation *op, RewriterBase &rewriter,
+                          const BufferizationOptions &options,
+                          BufferizationState &state) const {
+    auto layer = cast<StructuredLayerOpInterface>(op);
+    if (!isa<RankedTensorType>(layer.getLayerInit().getType()))
+      return success();
+    SmallVector<Value> buffers;
+    for (Value operand : op->getOperands()) {
+      FailureOr<Value> buffer = getBuffer(rewriter, operand, options, state);
+      if (failed(buffer))
+        return failure();
+      buffers.push_back(*buffer);
+    }
+    clone(rewriter, op, TypeRange(), buffers);
+    replaceOpWithBufferizedValues(rewriter, op, buffers.back());
+    return success();
+  }
+};
+} // namespace
+
+void structured::registerBufferizableOpInterfaceExternalModels(
+    DialectRegistry &registry) {
+  registry.addExtension(+[](MLIRContext *context, StructuredDialect *) {
+    LinearOp::attachInterface<LayerOpInterface<LinearOp>>(*context);
+    BlastMatmulOp::attachInterface<LayerOpInterface<BlastMatmulOp>>(*context);
+    GblrMatmulOp::attachInterface<LayerOpInterface<GblrMatmulOp>>(*context);
+  });
+}
