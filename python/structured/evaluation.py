@@ -53,17 +53,21 @@ class Timing:
     median: float
 
 
-def time_interleaved(calls: Mapping[str, Callable[[], object]],
-                     repetitions: int = 20, warmup: int = 3) -> dict[str, Timing]:
-    """Times the calls in turn, one of each per round.
+def time_interleaved(calls: Mapping[str, Callable[[], object]], repetitions: int = 20,
+                     per_turn: int = 4, pause: float = 0.25) -> dict[str, Timing]:
+    """Times the calls in turns, which spreads what else the machine does evenly.
 
-    Interleaving spreads what else the machine does evenly over the calls.
+    A turn is a pause, one untimed call and `per_turn` timed ones. The pause (in
+    seconds) lets the previous call's worker threads fall asleep: OpenMP's and
+    onnxruntime's wait for more work in a loop, which would slow the next turn.
     """
     seconds: dict[str, list[float]] = {name: [] for name in calls}
-    for round_ in range(warmup + repetitions):
+    for done in range(0, repetitions, per_turn):
         for name, call in calls.items():
-            start = time.perf_counter()
+            time.sleep(pause)
             call()
-            if round_ >= warmup:
+            for _ in range(min(per_turn, repetitions - done)):
+                start = time.perf_counter()
+                call()
                 seconds[name].append(time.perf_counter() - start)
     return {name: Timing(min(s), statistics.median(s)) for name, s in seconds.items()}

@@ -33,8 +33,8 @@ class Evaluation(unittest.TestCase):
     def test_interleaved(self):
         calls = []
         timings = time_interleaved({"a": lambda: calls.append("a"),
-                                    "b": lambda: calls.append("b")}, 3, 1)
-        self.assertEqual("".join(calls), "ab" * 4)
+                                    "b": lambda: calls.append("b")}, 5, per_turn=3, pause=0)
+        self.assertEqual("".join(calls), "aaaabbbb" + "aaabbb")
         self.assertLessEqual(timings["a"].minimum, timings["a"].median)
 
 

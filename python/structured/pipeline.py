@@ -1,0 +1,174 @@
+# Part of the Structured project, under the Apache License v2.0 with LLVM Exceptions.
+# See LICENSE for license information.
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""From an ONNX file to compiled modules: the compiler's tools, step by step.
+
+Each step leaves files in the workspace and, last of all, a stamp that records
+what it was made from. A step whose stamp still fits is not run again, so a job
+that was interrupted (kill -9 included) goes on where it stopped; within the
+factorization, structured-factorize resumes layer by layer.
+"""
+
+import dataclasses
+import json
+import sys
+import time
+from pathlib import Path
+from typing import Callable, Sequence
+
+from . import tools
+from .errors import StructuredError
+from .files import write_text
+from .importer import ImportedModel, import_onnx
+
+
+@dataclasses.dataclass(frozen=True)
+class Compression:
+    """What `structured-plan` and `structured-factorize` are asked to do.
+
+    keep            fraction of each layer's parameters to keep, in (0, 1]
+    structure       blast, lowrank, ...: the names of `structured-plan`
+    blocks          blocks per side of a blocked structure
+    layers          regular expression that the layer's name must match
+    min_parameters  smaller layers stay dense
+    iterations      of the factorization, per layer
+    plan            a plan file to follow instead of all of the above but
+                    `iterations`
+    """
+
+    keep: float = 0.5
+    structure: str = "blast"
+    blocks: int = 4
+    layers: str = ".*"
+    min_parameters: int = 0
+    iterations: int = 300
+    plan: Path | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class CompressedModel:
+    """A compiled compressed model: model.so, its layers' report and plan."""
+
+    directory: Path
+
+    @property
+    def module(self) -> Path:
+        return self.directory / "model.so"
+
+    @property
+    def layers(self) -> list[dict]:
+        """One entry per recognised layer; see docs/Driver.md for the keys."""
+        return json.loads((self.directory / "layers.json").read_text())
+
+
+class Workspace:
+    """The directory of one job, with its steps.
+
+    import/     model.mlir, weights.safetensors, model.json
+    dense/      model.mlir (raised), model.so, model.safetensors
+    NAME/       of each compression: model.mlir, plan.json, layers.json,
+                factors.safetensors, model.so, model.safetensors
+    """
+
+    def __init__(self, directory: Path):
+        self.directory = directory
+        self._start = time.monotonic()
+        try:
+            directory.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise StructuredError(f"{directory}: cannot write: {error.strerror}") from error
+
+    def say(self, text: str) -> None:
+        """Shows progress on standard error."""
+        print(f"[{time.monotonic() - self._start:7.1f} s] {text}", file=sys.stderr, flush=True)
+
+    def import_model(self, path: Path) -> ImportedModel:
+        directory = self.directory / "import"
+        files = [directory / f for f in ("model.mlir", "weights.safetensors", "model.json")]
+        self._step(f"import {path.name}", [path], files, ["structured-opt"],
+                   lambda: import_onnx(path, directory))
+        return ImportedModel.load(directory)
+
+    def dense(self, model: ImportedModel) -> Path:
+        """Compiles the model as it is; returns the module."""
+        raised = self.directory / "dense" / "model.mlir"
+        self._raise(model, raised)
+        return self._compile("compile the dense model", raised, [model.weights])
+
+    def compressed(self, model: ImportedModel, options: Compression,
+                   name: str = "compressed") -> CompressedModel:
+        """Plans, factorizes and compiles the model under `directory`/`name`."""
+        raised = self.directory / "dense" / "model.mlir"
+        self._raise(model, raised)
+        directory = self.directory / name
+        mlir, factors = directory / "model.mlir", directory / "factors.safetensors"
+        inputs = [raised, model.weights] + ([options.plan] if options.plan else [])
+        arguments = [
+            str(raised), _plan_pass(options, model.weights, directory / "plan.json"),
+            _pass("structured-factorize", weights=model.weights, output=factors,
+                  work_dir=directory / "work", iterations=options.iterations,
+                  report=directory / "layers.json"),
+            "--mlir-print-debuginfo", "-o", str(mlir)]
+        self._step(f"factorize ({name})", inputs,
+                   [mlir, factors, directory / "layers.json"], ["structured-opt"],
+                   lambda: tools.run("structured-opt", *arguments, show_progress=True),
+                   arguments)
+        self._compile(f"compile ({name})", mlir, [model.weights, factors])
+        return CompressedModel(directory)
+
+    def _raise(self, model: ImportedModel, raised: Path) -> None:
+        self._step("recognise linear layers", [model.mlir], [raised], ["structured-opt"],
+                   lambda: tools.run("structured-opt", str(model.mlir),
+                                     "--structured-raise-linear", "--mlir-print-debuginfo",
+                                     "-o", str(raised)))
+
+    def _compile(self, title: str, mlir: Path, weights: Sequence[Path]) -> Path:
+        module = mlir.with_suffix(".so")
+        arguments = [str(mlir), *(f"--weights={w}" for w in weights), "-o", str(module)]
+        self._step(title, [mlir, *weights], [module, module.with_suffix(".safetensors")],
+                   ["structured-compile"],
+                   lambda: tools.run("structured-compile", *arguments), arguments)
+        return module
+
+    def _step(self, title: str, inputs: Sequence[Path], outputs: Sequence[Path],
+              executables: Sequence[str], action: Callable[[], object],
+              arguments: Sequence[str] = ()) -> None:
+        """Runs `action` unless the stamp beside the first output still fits."""
+        made_from = [_identity(p) for p in
+                     (*inputs, *map(Path, map(tools.find_tool, executables)))]
+        text = json.dumps({"arguments": list(arguments), "made_from": made_from}, indent=1)
+        stamp = outputs[0].with_name(f".{outputs[0].name}.stamp")
+        if all(o.is_file() for o in outputs) and stamp.is_file() and stamp.read_text() == text:
+            self.say(f"{title}: up to date")
+            return
+        self.say(title)
+        stamp.unlink(missing_ok=True)
+        outputs[0].parent.mkdir(parents=True, exist_ok=True)
+        action()
+        write_text(stamp, text)
+
+
+def _identity(path: Path) -> list:
+    """Path, size and modification time; StructuredError if there is no file."""
+    try:
+        status = path.stat()
+    except OSError as error:
+        raise StructuredError(f"{path}: {error.strerror}") from error
+    return [str(path), status.st_size, status.st_mtime_ns]
+
+
+def _plan_pass(options: Compression, weights: Path, written: Path) -> str:
+    if options.plan:
+        return _pass("structured-plan", weights=weights, read=options.plan)
+    return _pass("structured-plan", keep=options.keep, structure=options.structure,
+                 blocks=options.blocks, layers=options.layers,
+                 min_parameters=options.min_parameters, weights=weights, write=written)
+
+
+def _pass(name: str, **options: object) -> str:
+    """A pass with its options as one command-line argument, values quoted."""
+    for option, value in options.items():
+        if "'" in str(value):
+            raise StructuredError(f"--{name}: {option}: a quote (') is not allowed: {value}")
+    return f"--{name}=" + " ".join(f"{option.replace('_', '-')}='{value}'"
+                                   for option, value in options.items())

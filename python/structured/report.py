@@ -1,0 +1,89 @@
+# Part of the Structured project, under the Apache License v2.0 with LLVM Exceptions.
+# See LICENSE for license information.
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""Tables in Markdown, which also read well in a terminal."""
+
+from typing import Mapping, Sequence
+
+from .evaluation import Timing
+
+
+def table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+    """A Markdown table with aligned columns; numbers go to the right."""
+    texts = [[str(cell) for cell in row] for row in rows]
+    widths = [max(len(line[i]) for line in [list(header), *texts])
+              for i in range(len(header))]
+    right = [bool(rows) and all(isinstance(row[i], (int, float)) or
+                                _is_number(str(row[i])) for row in rows)
+             for i in range(len(header))]
+
+    def line(cells: Sequence[str]) -> str:
+        padded = (c.rjust(w) if r else c.ljust(w) for c, w, r in zip(cells, widths, right))
+        return "| " + " | ".join(padded) + " |"
+
+    rule = ("-" * (w - 1) + (":" if r else "-") for w, r in zip(widths, right))
+    return "\n".join([line(header), "| " + " | ".join(rule) + " |", *map(line, texts)])
+
+
+def _is_number(text: str) -> bool:
+    return text in ("", "—") or text.replace(",", "").replace(".", "").rstrip(" %").isdigit()
+
+
+def layer_table(layers: Sequence[Mapping]) -> str:
+    """The per-layer table. Multiply-adds are per token; the error is
+    ‖W − Ŵ‖_F / ‖W‖_F."""
+    rows = []
+    for layer in layers:
+        m, n = layer["shape"]
+        dense = layer["decision"] != "factorized"
+        blocks = "" if dense else f" {layer['b_out']}×{layer['b_in']}"
+        rows.append([
+            layer["layer"], f"{m}×{n}", "dense" if dense else layer["structure"] + blocks,
+            "" if dense else layer["rank"], f"{layer['parameters']:,}",
+            f"{layer['multiply_adds']:,}",
+            "" if dense else f"{layer['relative_error']:.4f}",
+            layer["decision"] + (f": {layer['reason']}" if layer.get("reason") else "")])
+    return table(["layer", "shape", "structure", "rank", "parameters", "multiply-adds",
+                  "relative error", "decision"], rows)
+
+
+def totals(layers: Sequence[Mapping], model_parameters: int) -> dict[str, int]:
+    """Parameters and multiply-adds per token, before and after.
+
+    `model_parameters` counts every weight of the original model; the layers
+    are those recognised as linear.
+    """
+    dense = sum(layer["dense_parameters"] for layer in layers)
+    kept = sum(layer["parameters"] for layer in layers)
+    return {
+        "linear_layers": len(layers),
+        "factorized_layers": sum(layer["decision"] == "factorized" for layer in layers),
+        "linear_parameters_dense": dense, "linear_parameters": kept,
+        "model_parameters_dense": model_parameters,
+        "model_parameters": model_parameters - dense + kept,
+        "multiply_adds_dense": sum(m * n for m, n in (layer["shape"] for layer in layers)),
+        "multiply_adds": sum(layer["multiply_adds"] for layer in layers),
+    }
+
+
+def dense_totals(sums: Mapping[str, int]) -> dict[str, int]:
+    """The totals of the original model, from those of a compressed one."""
+    return {key: sums.get(f"{key.removesuffix('_dense')}_dense", value)
+            for key, value in sums.items()} | {"factorized_layers": 0}
+
+
+def totals_table(sums: Mapping[str, int]) -> str:
+    """Original against compressed, with the fraction kept."""
+    rows = [[title, f"{sums[key + '_dense']:,}", f"{sums[key]:,}",
+             f"{100 * sums[key] / max(sums[key + '_dense'], 1):.1f} %"]
+            for title, key in (("linear layers' parameters", "linear_parameters"),
+                               ("model's parameters", "model_parameters"),
+                               ("linear multiply-adds per token", "multiply_adds"))]
+    return table(["", "original", "compressed", "kept"], rows)
+
+
+def timing_table(timings: Mapping[str, Timing]) -> str:
+    """Milliseconds per call, minimum and median."""
+    return table(["model", "min ms", "median ms"],
+                 [[name, f"{1e3 * t.minimum:.2f}", f"{1e3 * t.median:.2f}"]
+                  for name, t in timings.items()])

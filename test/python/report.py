@@ -1,0 +1,46 @@
+# REQUIRES: python-numpy
+# RUN: %python %s
+"""Tables and totals of the compression report."""
+
+import unittest
+
+from structured import report
+
+LAYERS = [
+    {"layer": "a", "shape": [8, 4], "structure": "blast", "b_out": 2, "b_in": 1, "rank": 1,
+     "parameters": 14, "dense_parameters": 32, "multiply_adds": 14,
+     "relative_error": 0.25, "seconds": 1.0, "decision": "factorized", "reason": ""},
+    {"layer": "b", "shape": [2, 4], "structure": "dense", "b_out": 0, "b_in": 0, "rank": 0,
+     "parameters": 8, "dense_parameters": 8, "multiply_adds": 8, "relative_error": 0.0,
+     "seconds": 0.0, "decision": "kept", "reason": "fewer than 10 parameters"},
+]
+
+
+class Report(unittest.TestCase):
+    def test_totals(self):
+        sums = report.totals(LAYERS, 100)
+        self.assertEqual(sums, {
+            "linear_layers": 2, "factorized_layers": 1,
+            "linear_parameters_dense": 40, "linear_parameters": 22,
+            "model_parameters_dense": 100, "model_parameters": 82,
+            "multiply_adds_dense": 40, "multiply_adds": 22})
+        dense = report.dense_totals(sums)
+        self.assertEqual((dense["linear_parameters"], dense["model_parameters"],
+                          dense["multiply_adds"], dense["factorized_layers"]), (40, 100, 40, 0))
+
+    def test_layer_table(self):
+        self.assertEqual(report.layer_table(LAYERS).splitlines()[2:], [
+            "| a     | 8×4   | blast 2×1 |    1 |         14 |            14 |         0.2500"
+            " | factorized                     |",
+            "| b     | 2×4   | dense     |      |          8 |             8 |               "
+            " | kept: fewer than 10 parameters |"])
+
+    def test_table_aligns(self):
+        self.assertEqual(report.table(["name", "n"], [["x", "1,200"], ["long name", "3"]]),
+                         "| name      |     n |\n"
+                         "| --------- | ----: |\n"
+                         "| x         | 1,200 |\n"
+                         "| long name |     3 |")
+
+
+unittest.main()
