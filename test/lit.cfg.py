@@ -43,7 +43,8 @@ tools = [
 llvm_config.use_default_substitutions()
 llvm_config.add_tool_substitutions(
     tools, [config.structured_tools_dir, config.llvm_tools_dir])
-config.substitutions.append(("%python", config.python_executable))
+# Before the default one, which is the interpreter that runs lit.
+config.substitutions.insert(0, ("%python", config.python_executable))
 config.substitutions.append(("%src_root", config.structured_src_root))
 
 

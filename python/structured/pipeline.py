@@ -134,8 +134,8 @@ class Workspace:
               executables: Sequence[str], action: Callable[[], object],
               arguments: Sequence[str] = ()) -> None:
         """Runs `action` unless the stamp beside the first output still fits."""
-        made_from = [_identity(p) for p in
-                     (*inputs, *map(Path, map(tools.find_tool, executables)))]
+        made_from = [_identity(path) for path in inputs]
+        made_from += [_identity(Path(tools.find_tool(name))) for name in executables]
         text = json.dumps({"arguments": list(arguments), "made_from": made_from}, indent=1)
         stamp = outputs[0].with_name(f".{outputs[0].name}.stamp")
         if all(o.is_file() for o in outputs) and stamp.is_file() and stamp.read_text() == text:
