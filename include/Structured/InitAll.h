@@ -7,6 +7,7 @@
 #ifndef STRUCTURED_INITALL_H
 #define STRUCTURED_INITALL_H
 
+#include "Structured/Conversion/Passes.h"
 #include "Structured/Dialect/Structured/IR/Structured.h"
 #include "Structured/Dialect/Structured/Transforms/Passes.h"
 
@@ -21,7 +22,10 @@ inline void registerAllDialects(mlir::DialectRegistry &registry) {
 }
 
 /// Registers the project's passes and pipelines.
-inline void registerAllPasses() { registerStructuredTransformsPasses(); }
+inline void registerAllPasses() {
+  registerStructuredTransformsPasses();
+  registerStructuredConversionPasses();
+}
 
 } // namespace structured
 
