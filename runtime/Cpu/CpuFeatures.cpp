@@ -13,6 +13,8 @@
 
 #if defined(__x86_64__)
 #include <cpuid.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 #endif
 
 namespace structured::runtime {
@@ -24,7 +26,7 @@ namespace {
 enum Register { EAX, EBX, ECX, EDX };
 
 /// The register state that the operating system must save for a feature.
-enum State { None, AVX, AVX512 };
+enum State { None, AVX, AVX512, AMX };
 
 /// Where CPUID tells of a feature.
 struct Feature {
@@ -33,6 +35,9 @@ struct Feature {
   Register reg;
   int bit;
   State state;
+  /// The field that begins at `bit` must be at least `min`.
+  int width = 1;
+  unsigned min = 1;
 };
 
 } // namespace
@@ -128,11 +133,31 @@ static constexpr Feature knownFeatures[] = {
     {"clzero", 0x80000008, 0, EBX, 0, None},
     {"rdpru", 0x80000008, 0, EBX, 4, None},
     {"wbnoinvd", 0x80000008, 0, EBX, 9, None},
+    {"sgx", 7, 0, EBX, 2, None},
+    {"kl", 7, 0, ECX, 23, None},
+    {"uintr", 7, 0, EDX, 5, None},
+    {"pconfig", 7, 0, EDX, 18, None},
+    {"raoint", 7, 1, EAX, 3, None},
+    {"hreset", 7, 1, EAX, 22, None},
+    {"usermsr", 7, 1, EDX, 15, None},
+    {"ptwrite", 0x14, 0, EBX, 4, None},
+    {"widekl", 0x19, 0, EBX, 2, None},
+    {"avx10.1", 0x24, 0, EBX, 0, AVX512, 8, 1},
+    {"avx10.2", 0x24, 0, EBX, 0, AVX512, 8, 2},
+    {"amx-bf16", 7, 0, EDX, 22, AMX},
+    {"amx-tile", 7, 0, EDX, 24, AMX},
+    {"amx-int8", 7, 0, EDX, 25, AMX},
+    {"amx-fp16", 7, 1, EAX, 21, AMX},
+    {"amx-complex", 7, 1, EDX, 8, AMX},
+    {"amx-fp8", 0x1e, 1, EAX, 4, AMX},
+    {"amx-tf32", 0x1e, 1, EAX, 6, AMX},
+    {"amx-avx512", 0x1e, 1, EAX, 7, AMX},
+    {"amx-movrs", 0x1e, 1, EAX, 8, AMX},
 };
 // clang-format on
 
 /// True if the operating system saves that state (XCR0, Intel SDM volume 1,
-/// 13.3).
+/// 13.3) and, for AMX's tiles, lets this process use it.
 static bool isStateSaved(State state) {
   if (state == None)
     return true;
@@ -142,8 +167,14 @@ static bool isStateSaved(State state) {
     return false;
   uint32_t low, high;
   __asm__("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
-  uint32_t needed = state == AVX ? 0x06 : 0xe6;
-  return (low & needed) == needed;
+  uint32_t needed = state == AVX ? 0x6 : state == AVX512 ? 0xe6 : 0x60000;
+  if ((low & needed) != needed)
+    return false;
+  if (state != AMX)
+    return true;
+  // Linux grants tile data on request (Documentation/arch/x86/xstate.rst).
+  constexpr long requestPermission = 0x1023, tileData = 18;
+  return syscall(SYS_arch_prctl, requestPermission, tileData) == 0;
 }
 
 static bool hasFeature(const Feature &feature) {
@@ -151,8 +182,9 @@ static bool hasFeature(const Feature &feature) {
   if (!__get_cpuid_count(feature.leaf, feature.subleaf, &registers[EAX],
                          &registers[EBX], &registers[ECX], &registers[EDX]))
     return false;
-  return (registers[feature.reg] >> feature.bit & 1) &&
-         isStateSaved(feature.state);
+  unsigned field =
+      registers[feature.reg] >> feature.bit & ((1u << feature.width) - 1);
+  return field >= feature.min && isStateSaved(feature.state);
 }
 
 Result<void> checkCpuFeatures(const std::vector<std::string> &features) {

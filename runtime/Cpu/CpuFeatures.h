@@ -18,8 +18,8 @@ namespace structured::runtime {
 
 /// Fails, naming each one, if this processor (or its operating system, which
 /// must save the registers) lacks one of `features`, named as LLVM names them
-/// ("avx512f"), or if this runtime does not know one. AMX is not known: it
-/// needs a permission that the runtime does not ask for.
+/// ("avx512f"), or if this runtime does not know one. Asks Linux for the
+/// permission to use AMX tiles if a feature needs it.
 Result<void> checkCpuFeatures(const std::vector<std::string> &features);
 
 } // namespace structured::runtime

@@ -15,6 +15,7 @@
 #include <nlohmann/json.hpp>
 
 #include <algorithm>
+#include <cerrno>
 #include <chrono>
 #include <cstdio>
 #include <cstring>
@@ -344,6 +345,13 @@ makeTextReport(const RunOptions &options, const char *entryName,
 // The program
 //===----------------------------------------------------------------------===//
 
+static Result<void> print(const std::string &text) {
+  if (std::fwrite(text.data(), 1, text.size(), stdout) != text.size() ||
+      std::fflush(stdout) != 0)
+    return Error{std::string("standard output: ") + std::strerror(errno)};
+  return {};
+}
+
 /// The entry asked for; by default `main`, or the only one.
 static Result<int32_t> findEntry(const structuredRtModule *module,
                                  const RunOptions &options) {
@@ -416,16 +424,11 @@ Result<void> runModule(const RunOptions &options) {
       return written;
   }
 
-  std::string report =
-      options.json
-          ? makeJsonReport(options, entryName, inputTypes, inputs, outputTypes,
-                           outputs.tensors, *files, *times)
-          : makeTextReport(options, entryName, outputTypes, outputs.tensors,
-                           *files, *times);
-  if (std::fwrite(report.data(), 1, report.size(), stdout) != report.size() ||
-      std::fflush(stdout) != 0)
-    return Error{std::string("standard output: ") + std::strerror(errno)};
-  return {};
+  return print(options.json ? makeJsonReport(options, entryName, inputTypes,
+                                             inputs, outputTypes,
+                                             outputs.tensors, *files, *times)
+                            : makeTextReport(options, entryName, outputTypes,
+                                             outputs.tensors, *files, *times));
 }
 
 int structuredRunMain(int argc, char **argv) {
@@ -434,7 +437,7 @@ int structuredRunMain(int argc, char **argv) {
   if (!options)
     done = Error{options.error()};
   else if (options->help)
-    std::fputs(getRunHelp(), stdout);
+    done = print(getRunHelp());
   else
     done = runModule(*options);
   if (done)
