@@ -58,14 +58,17 @@ def _parser() -> argparse.ArgumentParser:
                           help="job directory; a second run there goes on where the first stopped")
     compress.add_argument("--keep", type=fraction, default=0.5,
                           help="fraction of each layer's parameters to keep")
-    compress.add_argument("--structure", default="blast", help="structure of the layers")
+    compress.add_argument("--max-error", type=float, default=0.0,
+                          help="bound on each layer's relative error, instead of --keep")
+    compress.add_argument("--structure", choices=["blast", "dense"], default="blast",
+                          help="what layers become")
     compress.add_argument("--blocks", type=positive, default=4, help="blocks per side")
-    compress.add_argument("--layers", default=".*", metavar="REGEX",
-                          help="names of the layers to compress")
+    compress.add_argument("--layers", default="", metavar="REGEX",
+                          help="names of the layers to compress (found anywhere in the name)")
     compress.add_argument("--min-parameters", type=int, default=0,
                           help="layers with fewer parameters stay dense")
     compress.add_argument("--plan", type=Path, help="plan file to follow (JSON)")
-    compress.add_argument("--iterations", type=positive, default=300,
+    compress.add_argument("--iterations", type=positive, default=50,
                           help="of the factorization, per layer")
     compress.add_argument("--inputs", type=Path, metavar="NPZ",
                           help="inputs to compare the results on; default: random")
@@ -77,8 +80,8 @@ def _parser() -> argparse.ArgumentParser:
 
 def fraction(text: str) -> float:
     value = float(text)
-    if not 0 < value <= 1:
-        raise argparse.ArgumentTypeError(f"{text} is not in (0, 1]")
+    if not 0 < value < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not between 0 and 1")
     return value
 
 

@@ -30,8 +30,9 @@ ENTRY = "main"
 class ImportedModel:
     """What `import_onnx` leaves in its output directory.
 
-    mlir        model.mlir: func.func @main in linalg on tensors; arguments
-                carry `structured.name` (inputs) or `structured.parameter`
+    mlir        model.mlir: func.func @main in linalg on tensors; its arguments
+                are the inputs (attribute `structured.name`), its weights
+                `structured.parameter` ops
     weights     weights.safetensors, tensors under their ONNX names
     inputs      of the function: [{"name", "dtype", "shape"}], -1 for dynamic
     outputs     likewise

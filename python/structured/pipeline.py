@@ -26,23 +26,25 @@ from .importer import ImportedModel, import_onnx
 class Compression:
     """What `structured-plan` and `structured-factorize` are asked to do.
 
-    keep            fraction of each layer's parameters to keep, in (0, 1]
-    structure       blast, lowrank, ...: the names of `structured-plan`
-    blocks          blocks per side of a blocked structure
-    layers          regular expression that the layer's name must match
+    keep            fraction of each layer's parameters to keep, in (0, 1)
+    max_error       bound on each layer's relative Frobenius error; if not 0, it
+                    chooses the ranks instead of `keep`
+    structure       blast or dense
+    blocks          blocks per side
+    layers          regular expression, found anywhere in the layer's name
     min_parameters  smaller layers stay dense
+    plan            a plan file to follow instead of all of the above
     iterations      of the factorization, per layer
-    plan            a plan file to follow instead of all of the above but
-                    `iterations`
     """
 
     keep: float = 0.5
+    max_error: float = 0.0
     structure: str = "blast"
     blocks: int = 4
-    layers: str = ".*"
+    layers: str = ""
     min_parameters: int = 0
-    iterations: int = 300
     plan: Path | None = None
+    iterations: int = 50
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,8 +59,13 @@ class CompressedModel:
 
     @property
     def layers(self) -> list[dict]:
-        """One entry per recognised layer; see docs/Driver.md for the keys."""
-        return json.loads((self.directory / "layers.json").read_text())
+        """One entry per recognised layer, in the model's order, with the reason
+        why it stayed dense, if any; docs/Driver.md lists the keys."""
+        plan = json.loads((self.directory / "plan.json").read_text())["layers"]
+        entries = {entry["layer"]: entry for entry in
+                   json.loads((self.directory / "layers.json").read_text())}
+        return [{"reason": planned.get("reason", "")} | entries[planned["layer"]]
+                for planned in plan]
 
 
 class Workspace:
@@ -107,7 +114,7 @@ class Workspace:
             str(raised), _plan_pass(options, model.weights, directory / "plan.json"),
             _pass("structured-factorize", weights=model.weights, output=factors,
                   work_dir=directory / "work", iterations=options.iterations,
-                  report=directory / "layers.json"),
+                  report=directory / "layers.json", progress="true"),
             "--mlir-print-debuginfo", "-o", str(mlir)]
         self._step(f"factorize ({name})", inputs,
                    [mlir, factors, directory / "layers.json"], ["structured-opt"],
@@ -159,10 +166,11 @@ def _identity(path: Path) -> list:
 
 def _plan_pass(options: Compression, weights: Path, written: Path) -> str:
     if options.plan:
-        return _pass("structured-plan", weights=weights, read=options.plan)
-    return _pass("structured-plan", keep=options.keep, structure=options.structure,
-                 blocks=options.blocks, layers=options.layers,
-                 min_parameters=options.min_parameters, weights=weights, write=written)
+        return _pass("structured-plan", read=options.plan, write=written)
+    return _pass("structured-plan", keep=options.keep, max_error=options.max_error,
+                 structure=options.structure, blocks=options.blocks,
+                 layers=options.layers, min_parameters=options.min_parameters,
+                 weights=weights, write=written)
 
 
 def _pass(name: str, **options: object) -> str:

@@ -35,7 +35,7 @@ def layer_table(layers: Sequence[Mapping]) -> str:
     rows = []
     for layer in layers:
         m, n = layer["shape"]
-        dense = layer["decision"] != "factorized"
+        dense = layer["structure"] == "dense"
         blocks = "" if dense else f" {layer['b_out']}×{layer['b_in']}"
         rows.append([
             layer["layer"], f"{m}×{n}", "dense" if dense else layer["structure"] + blocks,
@@ -57,7 +57,7 @@ def totals(layers: Sequence[Mapping], model_parameters: int) -> dict[str, int]:
     kept = sum(layer["parameters"] for layer in layers)
     return {
         "linear_layers": len(layers),
-        "factorized_layers": sum(layer["decision"] == "factorized" for layer in layers),
+        "factorized_layers": sum(layer["structure"] != "dense" for layer in layers),
         "linear_parameters_dense": dense, "linear_parameters": kept,
         "model_parameters_dense": model_parameters,
         "model_parameters": model_parameters - dense + kept,

@@ -8,7 +8,7 @@ factorizes and compiles it at several kept fractions and compares the sentence
 embeddings. Prints the tables; OUT/results.md and OUT/results.json hold them.
 It can be interrupted and run again: finished steps are not repeated.
 
-    python benchmarks/minilm/run.py --out build/minilm
+    python -m structured.mainjob --out build/main-job
 """
 
 import argparse
@@ -19,14 +19,13 @@ from pathlib import Path
 
 import numpy as np
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "python"))
+from . import driver, evaluation, minilm, report, runtime
+from .errors import StructuredError
+from .files import write_json, write_text
+from .pipeline import Compression, Workspace
 
-from structured import driver, evaluation, minilm, report, runtime  # noqa: E402
-from structured.errors import StructuredError  # noqa: E402
-from structured.files import write_json, write_text  # noqa: E402
-from structured.pipeline import Compression, Workspace  # noqa: E402
-
-PAIRS = Path(__file__).with_name("sentence_pairs.tsv")
+#: Sentence pairs written for this project: paraphrases, related, unrelated.
+PAIRS = Path(__file__).resolve().parents[2] / "benchmarks/minilm/sentence_pairs.tsv"
 
 #: Largest difference allowed between the dense compiled model and onnxruntime.
 TOLERANCE = 1e-4
@@ -43,9 +42,12 @@ class Results:
 
 def read_pairs(path: Path, per_kind: int | None) -> list[dict[str, str]]:
     """The sentence pairs (kind, first, second), `per_kind` of each kind or all."""
-    with open(path, newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE))
-    kinds = {row["kind"] for row in rows}
+    try:
+        with open(path, newline="", encoding="utf-8") as file:
+            rows = list(csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE))
+        kinds = {row["kind"] for row in rows}
+    except (OSError, KeyError) as error:
+        raise StructuredError(f"{path}: no sentence pairs: {error}") from error
     return [row for kind in sorted(kinds)
             for row in [r for r in rows if r["kind"] == kind][:per_kind]]
 
@@ -88,8 +90,7 @@ def build(workspace: Workspace, options: argparse.Namespace) -> tuple[dict, dict
     for keep in options.keep:
         name = f"keep {keep:g}"
         compressed = workspace.compressed(
-            model, Compression(keep=keep, structure=options.structure, blocks=options.blocks,
-                               iterations=options.iterations), name.replace(" ", "-"))
+            model, Compression(keep=keep, blocks=options.blocks, iterations=options.iterations), name.replace(" ", "-"))
         modules[name] = compressed.module
         sums[name] = report.totals(compressed.layers, total)
     sums["dense"] = report.dense_totals(next(iter(sums.values())))
@@ -100,7 +101,7 @@ def main_job(options: argparse.Namespace) -> dict:
     """Builds, runs, compares and times every model; returns the results."""
     workspace = Workspace(options.out)
     modules, sums, onnx = build(workspace, options)
-    pairs = read_pairs(PAIRS, 3 if options.quick else None)
+    pairs = read_pairs(options.pairs, 3 if options.quick else None)
     tokens = minilm.tokenize([s for pair in pairs for s in (pair["first"], pair["second"])])
     runtime.set_num_threads(options.threads)
     session = driver.onnx_session(onnx, options.threads)
@@ -121,8 +122,7 @@ def main_job(options: argparse.Namespace) -> dict:
         {name: (lambda model=model: model(one)) for name, model in models.items()},
         options.repeat)
     return {
-        "structure": options.structure, "blocks": options.blocks,
-        "iterations": options.iterations, "pairs": len(pairs), "threads": options.threads,
+        "blocks": options.blocks, "iterations": options.iterations, "pairs": len(pairs), "threads": options.threads,
         "onnxruntime": {"seconds": dataclasses.asdict(timings["onnxruntime"])},
         "models": {name: {"totals": sums[name], **errors[name],
                           "seconds": dataclasses.asdict(timings[name])} for name in errors},
@@ -148,7 +148,7 @@ def markdown(results: dict) -> str:
                         *milliseconds(model["seconds"])])
     return "\n\n".join([
         f"all-MiniLM-L6-v2, sequence 128, {results['pairs']} sentence pairs, f32; "
-        f"{results['structure']} with {results['blocks']}×{results['blocks']} blocks, "
+        f"BLAST with {results['blocks']}×{results['blocks']} blocks, "
         f"{results['iterations']} iterations; {results['threads']} threads.",
         report.table(["model", "linear layers' parameters", "model's parameters",
                       "linear multiply-adds per token"], sizes),
@@ -163,17 +163,19 @@ def markdown(results: dict) -> str:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0],
                                      formatter_class=argparse.ArgumentDefaultsHelpFormatter)
-    parser.add_argument("--out", type=Path, required=True, help="job directory")
-    parser.add_argument("--keep", type=driver.fraction, nargs="+", default=[0.9, 0.75, 0.5])
-    parser.add_argument("--structure", default="blast")
+    parser.add_argument("-o", "--out", type=Path, default=Path("build/main-job"),
+                        help="job directory")
+    parser.add_argument("--pairs", type=Path, default=PAIRS, help="sentence pairs (TSV)")
+    parser.add_argument("--keep", type=driver.fraction, nargs="+", default=[0.9, 0.75, 0.5],
+                        help="fractions of each layer's parameters")
     parser.add_argument("--blocks", type=int, default=4)
-    parser.add_argument("--iterations", type=int, help="default: 300, with --quick 10")
+    parser.add_argument("--iterations", type=int, help="of the factorization, per layer; default: 50, with --quick 5")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--repeat", type=int, default=40, help="timed calls of each model")
     parser.add_argument("--quick", action="store_true",
                         help="keep 0.5 only, few iterations, 3 pairs of each kind")
     options = parser.parse_args()
-    options.iterations = options.iterations or (10 if options.quick else 300)
+    options.iterations = options.iterations or (5 if options.quick else 50)
     if options.quick:
         options.keep = [0.5]
     try:
