@@ -152,9 +152,12 @@ Result<void> CpuEntry::checkInputs(const structuredRtTensor *inputs) const {
         !isCompatibleShape(type, input.shape, input.rank))
       return Error{what + ": expected " + formatType(type) + ", given " +
                    formatType(dtype, input.shape, input.rank)};
-    bool isEmpty = std::find(input.shape, input.shape + input.rank, 0) !=
-                   input.shape + input.rank;
-    if (!input.data && !isEmpty)
+    std::optional<size_t> bytes =
+        getByteSize(dtype, {input.shape, input.shape + input.rank});
+    if (!bytes)
+      return Error{what + ": " + formatType(dtype, input.shape, input.rank) +
+                   " is too large"};
+    if (!input.data && *bytes)
       return Error{what + ": no data"};
     if (!isAligned(input.data, dtype))
       return Error{what + ": the data is not aligned to its element size of " +

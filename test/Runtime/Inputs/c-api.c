@@ -124,6 +124,8 @@ static void testRunErrors(void) {
   CHECK_FAILS(RUN(&bad, 1, 1), "given f32[2]");
   bad = good, bad.shape[0] = -2;
   CHECK_FAILS(RUN(&bad, 1, 1), "given f32[-2x3]");
+  bad = good, bad.shape[0] = INT64_MAX;
+  CHECK_FAILS(RUN(&bad, 1, 1), "f32[9223372036854775807x3] is too large");
   bad = good, bad.data = NULL;
   CHECK_FAILS(RUN(&bad, 1, 1), "input 'x': no data");
   bad = good, bad.data = (char *)x + 2;
