@@ -40,4 +40,226 @@ def ExpandToDense : Pass<"structured-expand-to-dense"> {
   ];
 }
 
+def BindParameters : Pass<"structured-bind-parameters", "::mlir::ModuleOp"> {
+  let summary = "turn the arguments that are weights into named parameters";
+  let description = [{
+    Importers hand a model's weights to its function as arguments. This pass
+    replaces each argument with the attribute `structured.parameter` by a
+    `structured.parameter` op of that name and removes the argument.
+
+    With `names`, it first sets the attributes of the function's arguments from
+    a JSON array of one entry per argument: a string is a weight's name,
+    `{"input": "name"}` names a real input, `null` leaves the argument alone.
+
+    Before:
+
+    ```mlir
+    func.func @main(%x: tensor<4x8xf32>,
+        %w: tensor<12x8xf32> {structured.parameter = "fc.weight"}) …
+    ```
+
+    After:
+
+    ```mlir
+    func.func @main(%x: tensor<4x8xf32>) … {
+      %w = structured.parameter "fc.weight" : tensor<12x8xf32>
+    ```
+
+    The example is run in test/Dialect/Structured/bind-parameters.mlir. A
+    function that is called in the module is refused: its callers would pass
+    arguments it no longer has.
+  }];
+  let dependentDialects = ["::structured::StructuredDialect"];
+  let options = [
+    Option<"function", "function", "std::string", "\"\"",
+           "The function that `names` is for; may be left out if the module has "
+           "only one with a body">,
+    Option<"names", "names", "std::string", "\"\"",
+           "JSON file with the names of the function's arguments">
+  ];
+  let statistics = [
+    Statistic<"numBound", "num-bound", "Arguments turned into parameters">
+  ];
+}
+
+def Plan : Pass<"structured-plan", "::mlir::ModuleOp"> {
+  let summary = "decide what becomes of each dense layer";
+  let description = [{
+    Sets the attribute `plan` of every `structured.linear`: dense, or BLAST with
+    its blocks and rank. The rank comes either from the fraction of the layer's
+    parameters to `keep`, or as the smallest multiple of 16 with which the
+    weight's relative Frobenius error stays within `max-error` (which
+    factorises, and so needs `weights`).
+
+    A layer stays dense, with a remark and the reason in the plan file, if the
+    filters leave it out, if the blocks do not divide its sizes, or if the
+    structure would take as many parameters as the dense matrix.
+
+    `write` writes the plan as JSON, to be looked at and edited; `read` takes
+    the decisions from such a file instead of making them. A file that names a
+    layer the model does not have, or another shape for it, is refused; a layer
+    the file does not name stays dense.
+
+    Before:
+
+    ```mlir
+    %y = structured.linear {layer = "fc"} ins(%x, %w : tensor<?x96xf32>,
+        tensor<192x96xf32>) outs(%y0 : tensor<?x192xf32>) -> tensor<?x192xf32>
+    ```
+
+    After `structured-plan="keep=0.5 blocks=2"`:
+
+    ```mlir
+    %y = structured.linear
+        {layer = "fc", plan = #structured.plan<blast, blocks = 2 : 2, rank = 16>} …
+    ```
+
+    The example is run in test/Dialect/Structured/plan.mlir.
+  }];
+  let dependentDialects = ["::structured::StructuredDialect"];
+  let options = [
+    Option<"structure", "structure", "std::string", "\"blast\"",
+           "What layers become: blast or dense">,
+    Option<"keep", "keep", "double", "0.5",
+           "Fraction of each layer's parameters to keep, between 0 and 1">,
+    Option<"maxError", "max-error", "double", "0.0",
+           "Bound on each layer's relative Frobenius error, instead of `keep`">,
+    Option<"blocks", "blocks", "int64_t", "4",
+           "Blocks along both sides of the matrix">,
+    Option<"blocksOut", "blocks-out", "int64_t", "0",
+           "Blocks along the output features, if other than `blocks`">,
+    Option<"blocksIn", "blocks-in", "int64_t", "0",
+           "Blocks along the input features, if other than `blocks`">,
+    Option<"layers", "layers", "std::string", "\"\"",
+           "Regular expression (POSIX extended, found anywhere in the name) of "
+           "the layers to change; all if empty">,
+    Option<"exclude", "exclude", "std::string", "\"\"",
+           "Regular expression of the layers to leave dense">,
+    Option<"minParameters", "min-parameters", "int64_t", "0",
+           "Leave layers with fewer parameters dense">,
+    Option<"iterations", "iterations", "int64_t", "20",
+           "Iterations of each trial factorisation under `max-error`">,
+    ListOption<"weights", "weights", "std::string",
+               "Safetensors files of the weights, for `max-error`">,
+    Option<"readPath", "read", "std::string", "\"\"",
+           "Plan file to take the decisions from">,
+    Option<"writePath", "write", "std::string", "\"\"",
+           "Plan file to write">
+  ];
+  let statistics = [
+    Statistic<"numPlanned", "num-planned", "Layers to become structured">,
+    Statistic<"numDense", "num-dense", "Layers to stay dense">
+  ];
+}
+
+def Factorize : Pass<"structured-factorize", "::mlir::ModuleOp"> {
+  let summary = "carry out the plan: replace weights by computed factors";
+  let description = [{
+    Factorises the weight of every `structured.linear` whose plan is BLAST,
+    writes the factors to the safetensors file `output` under the names
+    `<layer>.U`, `<layer>.S` and `<layer>.Vt`, and replaces the layer by a
+    `structured.blast.matmul` on parameters of these names. Layers that share a
+    weight and a plan share the factors.
+
+    One layer is in memory at a time. Each finished layer is kept in `work-dir`
+    (by default `<output>.work`, removed at the end), so that a run that was
+    killed continues where it stopped; `output` appears only when it is whole.
+
+    A layer stays dense, with a remark, if its weight cannot be read as numbers
+    (an argument, say), or if its error exceeds `max-error`. A weight with a NaN
+    or infinity, and one that the weights files lack or hold in another shape,
+    is an error.
+
+    Before:
+
+    ```mlir
+    %w = structured.parameter "fc.weight" : tensor<32x16xf32>
+    %y = structured.linear
+        {layer = "fc", plan = #structured.plan<blast, blocks = 2 : 2, rank = 4>}
+        ins(%x, %w : …) outs(%y0 : …) -> …
+    ```
+
+    After:
+
+    ```mlir
+    %u = structured.parameter "fc.U" : tensor<2x16x4xf32>
+    %s = structured.parameter "fc.S" : tensor<2x2x4xf32>
+    %vt = structured.parameter "fc.Vt" : tensor<2x4x8xf32>
+    %y = structured.blast.matmul {layer = "fc"}
+        ins(%x, %u, %s, %vt : …) outs(%y0 : …) -> …
+    ```
+
+    The example is run in test/Dialect/Structured/factorize.mlir.
+  }];
+  let dependentDialects = ["::structured::StructuredDialect"];
+  let options = [
+    ListOption<"weights", "weights", "std::string",
+               "Safetensors files of the weights">,
+    Option<"output", "output", "std::string", "\"\"",
+           "Safetensors file to write the factors to">,
+    Option<"workDir", "work-dir", "std::string", "\"\"",
+           "Directory of the finished layers; kept if given">,
+    Option<"method", "method", "std::string", "\"als\"",
+           "als: alternating least squares; gradient: the authors' Algorithm 2">,
+    Option<"iterations", "iterations", "int64_t", "50",
+           "Iterations for each layer">,
+    Option<"seed", "seed", "uint64_t", "0", "Seed of the random start">,
+    Option<"maxError", "max-error", "double", "0.0",
+           "Keep layers dense whose relative Frobenius error is larger; 0: no "
+           "bound">,
+    Option<"report", "report", "std::string", "\"\"",
+           "JSON file to write with one record per layer">,
+    Option<"progress", "progress", "bool", "false",
+           "Show progress on standard error">
+  ];
+  let statistics = [
+    Statistic<"numFactorized", "num-factorized", "Layers factorised">,
+    Statistic<"numRefused", "num-refused", "Planned layers left dense">
+  ];
+}
+
+def Substitute : Pass<"structured-substitute", "::mlir::ModuleOp"> {
+  let summary = "replace weights by factors read from a safetensors file";
+  let description = [{
+    Replaces each `structured.linear` for whose name the file `factors` holds
+    factors: BLAST ones as `<layer>.U` [b_out, p, r], `<layer>.S`
+    [b_out, b_in, r] and `<layer>.Vt` [b_in, r, q], or GBLR ones as
+    `<layer>.gblr.U` and `<layer>.gblr.V`, packed, with `<layer>.gblr.components`
+    (I64 [K, 5]: row start, rows, column start, columns, rank). Only the file's
+    header and the components are read here; the factors become parameters.
+
+    Factors whose shapes do not make up the layer's matrix, or of another type,
+    are an error. Layers without factors get a remark and stay dense; so do all
+    whose names `layers` does not match.
+
+    Before:
+
+    ```mlir
+    %y = structured.linear {layer = "fc"} ins(%x, %w : …) outs(%y0 : …) -> …
+    ```
+
+    After, with fc.U, fc.S and fc.Vt in the file:
+
+    ```mlir
+    %u = structured.parameter "fc.U" : tensor<2x16x4xf32>
+    …
+    %y = structured.blast.matmul {layer = "fc"}
+        ins(%x, %u, %s, %vt : …) outs(%y0 : …) -> …
+    ```
+
+    The example is run in test/Dialect/Structured/substitute.mlir.
+  }];
+  let dependentDialects = ["::structured::StructuredDialect"];
+  let options = [
+    Option<"factors", "factors", "std::string", "\"\"",
+           "Safetensors file of the factors">,
+    Option<"layers", "layers", "std::string", "\"\"",
+           "Regular expression (POSIX extended, found anywhere in the name) of "
+           "the layers to replace; all if empty">
+  ];
+  let statistics = [
+    Statistic<"numSubstituted", "num-substituted", "Layers replaced">
+  ];
+}
+
 #endif // STRUCTURED_TRANSFORMS_PASSES_TD

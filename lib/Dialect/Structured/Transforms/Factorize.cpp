@@ -1,0 +1,305 @@
+// Part of the Structured project, under the Apache License v2.0 with LLVM
+// Exceptions. See LICENSE for license information.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+
+#include "DenseWeight.h"
+#include "JsonFile.h"
+
+#include "Structured/Dialect/Structured/IR/Structured.h"
+#include "Structured/Dialect/Structured/Transforms/Passes.h"
+#include "Structured/Factorization/Blast.h"
+#include "Structured/Factorization/WorkDirectory.h"
+#include "Structured/Weights/Safetensors.h"
+
+#include "mlir/IR/BuiltinOps.h"
+#include "mlir/IR/PatternMatch.h"
+#include "llvm/ADT/StringMap.h"
+#include "llvm/Support/FileSystem.h"
+#include "llvm/Support/Format.h"
+#include "llvm/Support/Process.h"
+
+#include <chrono>
+
+namespace structured {
+#define GEN_PASS_DEF_FACTORIZE
+#include "Structured/Dialect/Structured/Transforms/Passes.h.inc"
+} // namespace structured
+
+using namespace mlir;
+using namespace structured;
+
+namespace {
+/// A line on standard error for each layer, rewritten in place on a terminal.
+class ProgressLine {
+public:
+  ProgressLine(bool enabled, size_t numLayers)
+      : enabled(enabled),
+        rewrites(enabled && llvm::sys::Process::StandardErrIsDisplayed()),
+        numLayers(numLayers) {}
+
+  void begin(LinearOp linear) {
+    ++layerNumber;
+    PlanAttr plan = linear.getPlanAttr();
+    prefix.clear();
+    llvm::raw_string_ostream(prefix)
+        << "[" << layerNumber << "/" << numLayers << "] " << *linear.getLayer()
+        << ": " << linear.getOutFeatures() << " x " << linear.getInFeatures()
+        << ", blocks " << plan.getBOut() << " : " << plan.getBIn() << ", rank "
+        << plan.getRank();
+  }
+  void iteration(int64_t number, double error) {
+    if (rewrites)
+      llvm::errs() << "\r" << prefix << ", iteration " << number
+                   << llvm::format(", error %.4f ", error);
+  }
+  void end(StringRef outcome) {
+    if (enabled)
+      llvm::errs() << (rewrites ? "\r" : "") << prefix << ": " << outcome
+                   << (rewrites ? "                \n" : "\n");
+  }
+
+private:
+  bool enabled, rewrites;
+  size_t numLayers, layerNumber = 0;
+  std::string prefix;
+};
+
+/// A layer that is to be replaced, once all factors are on the disk.
+struct FactorizedLayer {
+  LinearOp linear;
+  /// The layer whose factors it uses: its own name, or that of an earlier layer
+  /// with the same weight and plan.
+  std::string factors;
+};
+
+struct Factorize : structured::impl::FactorizeBase<Factorize> {
+  using FactorizeBase::FactorizeBase;
+
+  void runOnOperation() override {
+    if (failed(run()))
+      signalPassFailure();
+  }
+
+private:
+  InFlightDiagnostic emitOptionError() {
+    return getOperation().emitError() << "structured-factorize: ";
+  }
+
+  LogicalResult run() {
+    std::optional<BlastMethod> blastMethod = parseBlastMethod(method);
+    if (!blastMethod)
+      return emitOptionError()
+             << "unknown method '" << method << "'; expected als or gradient";
+    if (iterations < 1)
+      return emitOptionError() << "iterations must be at least 1";
+    if (output.empty())
+      return emitOptionError() << "the option 'output' names no file";
+
+    SmallVector<LinearOp> planned;
+    llvm::json::Array records;
+    getOperation().walk([&](LinearOp linear) {
+      PlanAttr plan = linear.getPlanAttr();
+      if (linear.getLayer() && plan &&
+          plan.getStructure() == StructureKind::Blast)
+        planned.push_back(linear);
+      else
+        records.push_back(makeRecord(linear, "dense"));
+    });
+    Result<WeightsSet> weightsSet = WeightsSet::open(
+        std::vector<std::string>(weights.begin(), weights.end()));
+    if (!weightsSet)
+      return emitOptionError() << weightsSet.error();
+
+    std::string directory = workDir.empty() ? output + ".work" : workDir;
+    ProgressLine progressLine(progress, planned.size());
+    SmallVector<FactorizedLayer> done;
+    llvm::StringMap<std::string> factorsOfWeight;
+    for (LinearOp linear : planned) {
+      progressLine.begin(linear);
+      FailureOr<std::optional<std::string>> factors =
+          factorize(linear, *blastMethod, *weightsSet, directory, progressLine,
+                    factorsOfWeight, records);
+      if (failed(factors))
+        return failure();
+      if (*factors)
+        done.push_back({linear, **factors});
+      else
+        ++numRefused;
+    }
+    if (failed(writeFactors(done, directory)))
+      return failure();
+    for (FactorizedLayer &layer : done)
+      replace(layer);
+    if (!report.empty())
+      if (Result<void> written = writeJsonFile(report, std::move(records));
+          !written)
+        return emitOptionError() << written.error();
+    if (workDir.empty())
+      llvm::sys::fs::remove_directories(directory);
+    return success();
+  }
+
+  static llvm::json::Object makeRecord(LinearOp linear, StringRef decision) {
+    int64_t count = linear.getParameterCount();
+    return llvm::json::Object{
+        {"layer", linear.getLayer().value_or("").str()},
+        {"shape",
+         llvm::json::Array{linear.getOutFeatures(), linear.getInFeatures()}},
+        {"structure", "dense"},
+        {"dense_parameters", count},
+        {"parameters", count},
+        {"multiply_adds", count},
+        {"relative_error", 0.0},
+        {"decision", decision.str()}};
+  }
+
+  /// Factorises the layer's weight into its file of the work directory and
+  /// returns the name its factors go by; nothing if the layer stays dense.
+  FailureOr<std::optional<std::string>>
+  factorize(LinearOp linear, BlastMethod blastMethod,
+            const WeightsSet &weightsSet, const std::string &directory,
+            ProgressLine &progressLine,
+            llvm::StringMap<std::string> &factorsOfWeight,
+            llvm::json::Array &records) {
+    std::string layer = linear.getLayer()->str();
+    PlanAttr plan = linear.getPlanAttr();
+    auto refuse = [&](const std::string &reason) {
+      linear.emitRemark() << "layer '" << layer << "' stays dense: " << reason;
+      progressLine.end("stays dense: " + reason);
+      llvm::json::Object record = makeRecord(linear, "refused");
+      record["reason"] = reason;
+      records.push_back(std::move(record));
+      return std::optional<std::string>();
+    };
+    if (isa<BlockArgument>(linear.getWeight()))
+      return refuse("its weight is an argument, not a parameter or constant");
+
+    Result<HostTensor> weight = readWeight(linear.getWeight(), weightsSet);
+    if (!weight)
+      return linear.emitError()
+             << "layer '" << layer << "': " << weight.error();
+    BlastOptions options;
+    options.bOut = plan.getBOut();
+    options.bIn = plan.getBIn();
+    options.rank = plan.getRank();
+    options.method = blastMethod;
+    options.maxIterations = iterations;
+    options.seed = seed;
+    auto [shared, isNew] = factorsOfWeight.try_emplace(
+        getWeightKey(linear.getWeight()) + std::to_string(options.bOut) + ":" +
+            std::to_string(options.bIn) + ":" + std::to_string(options.rank),
+        layer);
+    auto start = std::chrono::steady_clock::now();
+    Result<LayerResult> result =
+        factorizeToDirectory(directory, shared->second,
+                             {weight->values.data(), linear.getOutFeatures(),
+                              linear.getInFeatures()},
+                             options, [&](int64_t iteration, double error) {
+                               progressLine.iteration(iteration, error);
+                             });
+    if (!result)
+      return linear.emitError() << result.error();
+    std::chrono::duration<double> seconds =
+        std::chrono::steady_clock::now() - start;
+    std::string error = llvm::formatv("{0:f4}", result->relativeError).str();
+    if (maxError > 0.0 && result->relativeError > maxError) {
+      factorsOfWeight.erase(shared);
+      return refuse("its relative error would be " + error +
+                    ", more than max-error");
+    }
+    progressLine.end("error " + error + (result->reused ? " (reused)" : "") +
+                     llvm::formatv(", {0:f1} s", seconds.count()).str());
+
+    llvm::json::Object record = makeRecord(linear, "kept");
+    record["structure"] = "blast";
+    record["b_out"] = options.bOut;
+    record["b_in"] = options.bIn;
+    record["rank"] = options.rank;
+    record["parameters"] = result->factors.getNumParameters();
+    record["multiply_adds"] = result->factors.getNumParameters();
+    record["relative_error"] = result->relativeError;
+    record["iterations"] = result->iterations;
+    record["seconds"] = seconds.count();
+    record["reused"] = result->reused;
+    if (!isNew)
+      record["shares_factors_of"] = shared->second;
+    records.push_back(std::move(record));
+    return std::optional<std::string>(shared->second);
+  }
+
+  static Type getElementType(LinearOp linear) {
+    return cast<ShapedType>(linear.getWeight().getType()).getElementType();
+  }
+
+  static SmallVector<TensorDeclaration> declareFactors(FactorizedLayer &layer) {
+    LinearOp linear = layer.linear;
+    PlanAttr plan = linear.getPlanAttr();
+    Type elementType = getElementType(linear);
+    DType dtype = elementType.isF32()   ? DType::F32
+                  : elementType.isF16() ? DType::F16
+                                        : DType::BF16;
+    int64_t bOut = plan.getBOut(), bIn = plan.getBIn(), rank = plan.getRank();
+    return {{layer.factors + ".U",
+             dtype,
+             {bOut, linear.getOutFeatures() / bOut, rank}},
+            {layer.factors + ".S", dtype, {bOut, bIn, rank}},
+            {layer.factors + ".Vt",
+             dtype,
+             {bIn, rank, linear.getInFeatures() / bIn}}};
+  }
+
+  /// Copies the factors of all layers from the work directory to `output`, one
+  /// layer in memory at a time.
+  LogicalResult writeFactors(MutableArrayRef<FactorizedLayer> layers,
+                             const std::string &directory) {
+    std::vector<TensorDeclaration> declarations;
+    for (FactorizedLayer &layer : layers)
+      if (layer.factors == *layer.linear.getLayer())
+        llvm::append_range(declarations, declareFactors(layer));
+    Result<SafetensorsWriter> writer =
+        SafetensorsWriter::create(output, declarations);
+    if (!writer)
+      return emitOptionError() << writer.error();
+    for (FactorizedLayer &layer : layers) {
+      if (layer.factors != *layer.linear.getLayer())
+        continue;
+      Result<SafetensorsFile> file =
+          SafetensorsFile::open(getWorkFile(directory, layer.factors));
+      if (!file)
+        return emitOptionError() << file.error();
+      for (const TensorDeclaration &factor : declareFactors(layer)) {
+        Result<const TensorView *> view = file->get(factor.name);
+        if (!view)
+          return emitOptionError() << view.error();
+        Result<std::vector<float>> values = readFloats(**view);
+        if (!values)
+          return emitOptionError() << values.error();
+        std::vector<std::byte> bytes =
+            encodeFloats(factor.dtype, values->data(), values->size());
+        if (Result<void> written =
+                writer->append(factor.name, bytes.data(), bytes.size());
+            !written)
+          return emitOptionError() << written.error();
+      }
+    }
+    if (Result<void> finished = writer->finish(); !finished)
+      return emitOptionError() << finished.error();
+    return success();
+  }
+
+  void replace(FactorizedLayer &layer) {
+    LinearOp linear = layer.linear;
+    IRRewriter rewriter(linear);
+    SmallVector<Value> factors;
+    for (const TensorDeclaration &factor : declareFactors(layer))
+      factors.push_back(ParameterOp::create(
+          rewriter, linear.getLoc(),
+          RankedTensorType::get(factor.shape, getElementType(linear)),
+          factor.name, DenseI64ArrayAttr()));
+    rewriter.replaceOpWithNewOp<BlastMatmulOp>(
+        linear, linear->getResultTypes(), linear.getInput(), factors[0],
+        factors[1], factors[2], linear.getInit(), linear.getLayerAttr());
+    ++numFactorized;
+  }
+};
+} // namespace

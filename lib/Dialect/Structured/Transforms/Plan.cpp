@@ -1,0 +1,273 @@
+// Part of the Structured project, under the Apache License v2.0 with LLVM
+// Exceptions. See LICENSE for license information.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+
+#include "DenseWeight.h"
+#include "LayerFilter.h"
+#include "PlanFile.h"
+
+#include "Structured/Dialect/Structured/IR/Structured.h"
+#include "Structured/Dialect/Structured/Transforms/Passes.h"
+#include "Structured/Factorization/Blast.h"
+
+#include "mlir/IR/BuiltinOps.h"
+#include "llvm/ADT/StringMap.h"
+#include "llvm/ADT/StringSet.h"
+#include "llvm/Support/Format.h"
+
+namespace structured {
+#define GEN_PASS_DEF_PLAN
+#include "Structured/Dialect/Structured/Transforms/Passes.h.inc"
+} // namespace structured
+
+using namespace mlir;
+using namespace structured;
+
+/// Ranks under `max-error` are multiples of this.
+static constexpr int64_t kRankStep = 16;
+
+static std::string toText(double value) {
+  std::string text;
+  llvm::raw_string_ostream(text) << llvm::format("%g", value);
+  return text;
+}
+
+namespace {
+struct Plan : structured::impl::PlanBase<Plan> {
+  using PlanBase::PlanBase;
+  /// Passes are cloned by their options; the filters follow from these.
+  Plan(const Plan &other) : PlanBase(other) {}
+
+  void runOnOperation() override {
+    if (failed(run()))
+      signalPassFailure();
+  }
+
+private:
+  InFlightDiagnostic emitOptionError() {
+    return getOperation().emitError() << "structured-plan: ";
+  }
+
+  LogicalResult checkOptions() {
+    if (structure != "blast" && structure != "dense")
+      return emitOptionError() << "unknown structure '" << structure
+                               << "'; expected blast or dense";
+    if (!(keep > 0.0 && keep < 1.0))
+      return emitOptionError() << "keep must lie between 0 and 1, got " << keep;
+    if (!(maxError >= 0.0 && maxError < 1.0))
+      return emitOptionError()
+             << "max-error must lie between 0 and 1, got " << maxError;
+    if (blocks < 1 || blocksOut < 0 || blocksIn < 0)
+      return emitOptionError() << "there must be at least 1 block";
+    if (iterations < 1)
+      return emitOptionError() << "iterations must be at least 1";
+    Result<LayerFilter> layersFilter = LayerFilter::create("layers", layers);
+    if (!layersFilter)
+      return emitOptionError() << layersFilter.error();
+    Result<LayerFilter> excludeFilter = LayerFilter::create("exclude", exclude);
+    if (!excludeFilter)
+      return emitOptionError() << excludeFilter.error();
+    included = std::move(*layersFilter);
+    excluded = std::move(*excludeFilter);
+    return success();
+  }
+
+  LogicalResult run() {
+    if (failed(checkOptions()))
+      return failure();
+    SmallVector<LinearOp> linears;
+    llvm::StringSet<> names;
+    WalkResult walk = getOperation().walk([&](LinearOp linear) {
+      if (!linear.getLayer()) {
+        linear.emitRemark("not planned: the layer has no name");
+        return WalkResult::advance();
+      }
+      if (!names.insert(*linear.getLayer()).second) {
+        linear.emitError() << "two layers are named '" << *linear.getLayer()
+                           << "'";
+        return WalkResult::interrupt();
+      }
+      linears.push_back(linear);
+      return WalkResult::advance();
+    });
+    if (walk.wasInterrupted())
+      return failure();
+
+    FailureOr<std::vector<LayerPlan>> plan =
+        readPath.empty() ? decide(linears) : readDecisions(linears);
+    if (failed(plan))
+      return failure();
+    for (auto [linear, layer] : llvm::zip_equal(linears, *plan))
+      apply(linear, layer);
+    if (!writePath.empty())
+      if (Result<void> written = writePlanFile(writePath, *plan); !written)
+        return emitOptionError() << written.error();
+    return success();
+  }
+
+  void apply(LinearOp linear, const LayerPlan &plan) {
+    if (plan.structure == "dense") {
+      if (!plan.reason.empty())
+        linear.emitRemark()
+            << "layer '" << plan.layer << "' stays dense: " << plan.reason;
+      linear.setPlanAttr(
+          PlanAttr::get(&getContext(), StructureKind::Dense, 0, 0, 0));
+      ++numDense;
+      return;
+    }
+    linear.setPlanAttr(PlanAttr::get(&getContext(), StructureKind::Blast,
+                                     plan.bOut, plan.bIn, plan.rank));
+    ++numPlanned;
+  }
+
+  //===--------------------------------------------------------------------===//
+  // Decisions from a file
+  //===--------------------------------------------------------------------===//
+
+  FailureOr<std::vector<LayerPlan>> readDecisions(ArrayRef<LinearOp> linears) {
+    Result<std::vector<LayerPlan>> file = readPlanFile(readPath);
+    if (!file)
+      return emitOptionError() << file.error();
+    llvm::StringMap<LayerPlan> byName;
+    for (const LayerPlan &layer : *file)
+      byName[layer.layer] = layer;
+
+    std::vector<LayerPlan> plan;
+    for (LinearOp linear : linears) {
+      auto found = byName.find(*linear.getLayer());
+      if (found == byName.end()) {
+        plan.push_back(makeDense(linear, "the plan file does not name it"));
+        continue;
+      }
+      LayerPlan layer = found->second;
+      byName.erase(found);
+      if (layer.m != linear.getOutFeatures() ||
+          layer.n != linear.getInFeatures())
+        return linear.emitError()
+               << "layer '" << layer.layer << "' is " << linear.getOutFeatures()
+               << " x " << linear.getInFeatures() << " in the model and "
+               << layer.m << " x " << layer.n << " in '" << readPath << "'";
+      if (layer.structure == "blast" &&
+          (layer.m % layer.bOut || layer.n % layer.bIn))
+        return linear.emitError()
+               << "layer '" << layer.layer << "': the " << layer.bOut << " : "
+               << layer.bIn << " blocks in '" << readPath << "' do not divide "
+               << layer.m << " x " << layer.n;
+      if (layer.structure == "blast" && layer.rank > std::min(layer.m, layer.n))
+        return linear.emitError()
+               << "layer '" << layer.layer << "': rank " << layer.rank
+               << " in '" << readPath << "' is larger than the smaller side of "
+               << layer.m << " x " << layer.n;
+      plan.push_back(std::move(layer));
+    }
+    if (!byName.empty())
+      return emitOptionError()
+             << "'" << readPath << "' names the layer '"
+             << byName.begin()->first() << "', which the model does not have";
+    return plan;
+  }
+
+  //===--------------------------------------------------------------------===//
+  // Decisions by the options
+  //===--------------------------------------------------------------------===//
+
+  static LayerPlan makeDense(LinearOp linear, std::string reason) {
+    LayerPlan plan;
+    plan.layer = linear.getLayer()->str();
+    plan.m = linear.getOutFeatures();
+    plan.n = linear.getInFeatures();
+    plan.reason = std::move(reason);
+    return plan;
+  }
+
+  FailureOr<std::vector<LayerPlan>> decide(ArrayRef<LinearOp> linears) {
+    Result<WeightsSet> weightsSet = WeightsSet::open(
+        maxError > 0.0
+            ? std::vector<std::string>(weights.begin(), weights.end())
+            : std::vector<std::string>());
+    if (!weightsSet)
+      return emitOptionError() << weightsSet.error();
+    std::vector<LayerPlan> plan;
+    for (LinearOp linear : linears) {
+      FailureOr<LayerPlan> layer = decide(linear, *weightsSet);
+      if (failed(layer))
+        return failure();
+      plan.push_back(std::move(*layer));
+    }
+    return plan;
+  }
+
+  FailureOr<LayerPlan> decide(LinearOp linear, const WeightsSet &weightsSet) {
+    StringRef layer = *linear.getLayer();
+    if (structure == "dense")
+      return makeDense(linear, "the option 'structure' says so");
+    if (!included.empty() && !included.matches(layer))
+      return makeDense(linear, "the option 'layers' leaves it out");
+    if (excluded.matches(layer))
+      return makeDense(linear, "the option 'exclude' leaves it out");
+    if (linear.getParameterCount() < minParameters)
+      return makeDense(linear, "it has " +
+                                   std::to_string(linear.getParameterCount()) +
+                                   " parameters, fewer than 'min-parameters'");
+    LayerPlan plan = makeDense(linear, "");
+    plan.bOut = blocksOut ? blocksOut : blocks;
+    plan.bIn = blocksIn ? blocksIn : blocks;
+    if (plan.m % plan.bOut || plan.n % plan.bIn)
+      return makeDense(
+          linear, std::to_string(plan.bOut) + " : " + std::to_string(plan.bIn) +
+                      " blocks do not divide " + std::to_string(plan.m) +
+                      " x " + std::to_string(plan.n));
+    plan.structure = "blast";
+    if (maxError > 0.0)
+      return decideByError(linear, std::move(plan), weightsSet);
+    plan.rank = getBlastRank(plan.m, plan.n, plan.bOut, plan.bIn, keep);
+    if (plan.rank == 0)
+      return makeDense(linear,
+                       "keeping " + toText(keep) + " of it leaves no rank");
+    return plan;
+  }
+
+  /// The smallest rank that reaches `max-error`, by bisection over the
+  /// multiples of kRankStep that take fewer parameters than the dense matrix.
+  FailureOr<LayerPlan> decideByError(LinearOp linear, LayerPlan plan,
+                                     const WeightsSet &weightsSet) {
+    Result<HostTensor> weight = readWeight(linear.getWeight(), weightsSet);
+    if (!weight)
+      return linear.emitError()
+             << "layer '" << plan.layer << "': " << weight.error();
+    auto getError = [&](int64_t rank) -> Result<double> {
+      BlastOptions options;
+      options.bOut = plan.bOut;
+      options.bIn = plan.bIn;
+      options.rank = rank;
+      options.maxIterations = iterations;
+      Result<BlastResult> result =
+          factorizeBlast({weight->values.data(), plan.m, plan.n}, options);
+      if (!result)
+        return Error{result.error()};
+      return result->relativeError;
+    };
+    int64_t largest =
+        (plan.m * plan.n - 1) / (plan.m + plan.n + plan.bOut * plan.bIn);
+    largest = std::min({largest, plan.m, plan.n}) / kRankStep;
+    // Invariant: rank low·step does not reach the bound, high·step does.
+    int64_t low = 0, high = largest + 1;
+    while (high - low > 1) {
+      int64_t middle = (low + high) / 2;
+      Result<double> error = getError(middle * kRankStep);
+      if (!error)
+        return linear.emitError()
+               << "layer '" << plan.layer << "': " << error.error();
+      (*error <= maxError ? high : low) = middle;
+    }
+    if (high > largest)
+      return makeDense(linear,
+                       "no rank with fewer parameters reaches an error of " +
+                           toText(maxError));
+    plan.rank = high * kRankStep;
+    return plan;
+  }
+
+  LayerFilter included, excluded;
+};
+} // namespace

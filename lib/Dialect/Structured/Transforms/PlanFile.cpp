@@ -1,0 +1,107 @@
+// Part of the Structured project, under the Apache License v2.0 with LLVM
+// Exceptions. See LICENSE for license information.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+
+#include "PlanFile.h"
+#include "JsonFile.h"
+
+#include "llvm/ADT/STLExtras.h"
+#include "llvm/ADT/StringSet.h"
+
+using namespace structured;
+namespace json = llvm::json;
+
+static Result<LayerPlan> readEntry(const json::Value &value) {
+  const json::Object *object = value.getAsObject();
+  if (!object)
+    return Error{"is not an object"};
+  static constexpr llvm::StringLiteral keys[] = {
+      "layer", "shape",  "structure",  "b_out",           "b_in",
+      "rank",  "reason", "parameters", "dense_parameters"};
+  for (const auto &[key, unused] : *object)
+    if (!llvm::is_contained(keys, llvm::StringRef(key)))
+      return Error{"has the unknown key '" + key.str() + "'"};
+
+  LayerPlan plan;
+  std::optional<llvm::StringRef> layer = object->getString("layer");
+  std::optional<llvm::StringRef> structure = object->getString("structure");
+  const json::Array *shape = object->getArray("shape");
+  if (!layer || layer->empty())
+    return Error{"has no 'layer' name"};
+  if (!structure || (*structure != "dense" && *structure != "blast"))
+    return Error{"(" + layer->str() +
+                 ") must have the 'structure' \"dense\" or \"blast\""};
+  if (!shape || shape->size() != 2 || !(*shape)[0].getAsInteger() ||
+      !(*shape)[1].getAsInteger())
+    return Error{"(" + layer->str() + ") must have a 'shape' of two numbers"};
+  plan.layer = layer->str();
+  plan.structure = structure->str();
+  plan.m = *(*shape)[0].getAsInteger();
+  plan.n = *(*shape)[1].getAsInteger();
+  plan.reason = object->getString("reason").value_or("").str();
+  if (plan.structure == "dense")
+    return plan;
+  auto readPositive = [&](llvm::StringRef key,
+                          int64_t &number) -> Result<void> {
+    std::optional<int64_t> integer = object->getInteger(key);
+    if (!integer || *integer < 1)
+      return Error{"(" + plan.layer + ") must have a '" + key.str() +
+                   "' of at least 1"};
+    number = *integer;
+    return {};
+  };
+  for (auto [key, number] :
+       {std::pair("b_out", &plan.bOut), std::pair("b_in", &plan.bIn),
+        std::pair("rank", &plan.rank)})
+    if (Result<void> read = readPositive(key, *number); !read)
+      return Error{read.error()};
+  return plan;
+}
+
+Result<std::vector<LayerPlan>>
+structured::readPlanFile(const std::string &path) {
+  Result<json::Value> value = readJsonFile(path);
+  if (!value)
+    return Error{value.error()};
+  const json::Object *object = value->getAsObject();
+  const json::Array *layers = object ? object->getArray("layers") : nullptr;
+  if (!layers || object->getInteger("version") != 1)
+    return Error{"'" + path +
+                 "' is no plan file of version 1: it must be an object with "
+                 "'version': 1 and the array 'layers'"};
+  std::vector<LayerPlan> plan;
+  llvm::StringSet<> seen;
+  for (auto [index, entry] : llvm::enumerate(*layers)) {
+    Result<LayerPlan> layer = readEntry(entry);
+    if (!layer)
+      return Error{"'" + path + "': entry " + std::to_string(index) + " " +
+                   layer.error()};
+    if (!seen.insert(layer->layer).second)
+      return Error{"'" + path + "': layer '" + layer->layer +
+                   "' is named twice"};
+    plan.push_back(std::move(*layer));
+  }
+  return plan;
+}
+
+Result<void> structured::writePlanFile(const std::string &path,
+                                       const std::vector<LayerPlan> &plan) {
+  json::Array layers;
+  for (const LayerPlan &layer : plan) {
+    json::Object entry{{"layer", layer.layer},
+                       {"shape", json::Array{layer.m, layer.n}},
+                       {"structure", layer.structure},
+                       {"dense_parameters", layer.m * layer.n},
+                       {"parameters", layer.getParameterCount()}};
+    if (layer.structure == "blast") {
+      entry["b_out"] = layer.bOut;
+      entry["b_in"] = layer.bIn;
+      entry["rank"] = layer.rank;
+    }
+    if (!layer.reason.empty())
+      entry["reason"] = layer.reason;
+    layers.push_back(std::move(entry));
+  }
+  return writeJsonFile(
+      path, json::Object{{"version", 1}, {"layers", std::move(layers)}});
+}

@@ -1,0 +1,47 @@
+// Part of the Structured project, under the Apache License v2.0 with LLVM
+// Exceptions. See LICENSE for license information.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+
+#ifndef STRUCTURED_LIB_DIALECT_STRUCTURED_TRANSFORMS_PLANFILE_H
+#define STRUCTURED_LIB_DIALECT_STRUCTURED_TRANSFORMS_PLANFILE_H
+
+#include "Structured/Weights/Result.h"
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace structured {
+
+/// The decision for one layer with an m x n weight.
+struct LayerPlan {
+  std::string layer;
+  int64_t m = 0, n = 0;
+  std::string structure = "dense"; ///< dense or blast
+  int64_t bOut = 0, bIn = 0, rank = 0;
+  std::string reason; ///< why the layer stays dense; may be empty
+
+  /// Parameters of the layer under the plan.
+  int64_t getParameterCount() const {
+    return structure == "blast" ? rank * (m + n + bOut * bIn) : m * n;
+  }
+};
+
+/// Reads a plan file, the format of docs/Plan.md:
+///
+///     {"version": 1, "layers": [{"layer": "fc", "shape": [32, 16],
+///       "structure": "blast", "b_out": 2, "b_in": 2, "rank": 4}, ...]}
+///
+/// Errors name the file and the entry: unreadable, not JSON, another version,
+/// an unknown or missing key, a value of the wrong kind, a layer named twice.
+Result<std::vector<LayerPlan>> readPlanFile(const std::string &path);
+
+/// Writes a plan file, whole or not at all. For the reader's sake each entry
+/// also says the layer's parameters, dense and planned; `readPlanFile` ignores
+/// these.
+Result<void> writePlanFile(const std::string &path,
+                           const std::vector<LayerPlan> &plan);
+
+} // namespace structured
+
+#endif // STRUCTURED_LIB_DIALECT_STRUCTURED_TRANSFORMS_PLANFILE_H
