@@ -40,6 +40,69 @@ def ExpandToDense : Pass<"structured-expand-to-dense"> {
   ];
 }
 
+def RaiseLinear : Pass<"structured-raise-linear", "::mlir::ModuleOp"> {
+  let summary = "raise every dense linear layer to structured.linear";
+  let description = [{
+    Replaces each linalg op, named or generic, that multiplies an activation by
+    a weight matrix by a `structured.linear` on matrices [tokens, features],
+    with the reshapes and transposes of the activations that this takes. What
+    was the op's init stays the init. The weight becomes the matrix
+    [out_features, in_features] made from the tensor that holds the weight by
+    nothing but a reshape and a transpose; broadcasts and transposes that lay in
+    between vanish. docs/Recognition.md says what counts as a linear layer, how
+    weights are found, and why an op may be refused.
+
+    The attribute `layer` is the weight's name without the suffix `.weight`: the
+    name of the parameter, the key of the resource, the symbol of the global,
+    `<function>.arg<k>`, or `<function>.linear<k>` for the k-th layer of the
+    function whose weight has no name. Names that would occur twice, as for two
+    layers that share a weight, get the suffix `#2`, `#3`, …
+
+    Each contraction or convolution that stays is explained by a remark
+    `not raised: <reason>`.
+
+    Before:
+
+    ```mlir
+    %w = structured.parameter "query.weight" : tensor<12x8xf32>
+    %wt = linalg.transpose ins(%w : …) outs(%e : …) permutation = [1, 0]
+    %wb = linalg.broadcast ins(%wt : …) outs(%f : tensor<2x8x12xf32>)
+        dimensions = [0]
+    %y = linalg.batch_matmul ins(%x, %wb : tensor<2x4x8xf32>, …)
+        outs(%y0 : tensor<2x4x12xf32>) -> tensor<2x4x12xf32>
+    ```
+
+    After:
+
+    ```mlir
+    %w = structured.parameter "query.weight" : tensor<12x8xf32>
+    %x2 = tensor.collapse_shape %x [[0, 1], [2]] : …
+    %y2 = structured.linear {layer = "query"}
+        ins(%x2, %w : tensor<8x8xf32>, tensor<12x8xf32>)
+        outs(%z : tensor<8x12xf32>) -> tensor<8x12xf32>
+    %y = tensor.expand_shape %y2 [[0, 1], [2]] output_shape [2, 4, 12] : …
+    ```
+
+    The example is run in test/Dialect/Structured/raise-linear/example.mlir.
+  }];
+  let options = [
+    Option<"matchArguments", "match-arguments", "bool", /*default=*/"true",
+           "a function argument that is not marked by structured.parameter may "
+           "be a weight, if no argument of its function is so marked, it is not "
+           "named as an input, and no softmax makes the product one of "
+           "attention">
+  ];
+  let statistics = [
+    Statistic<"numRaised", "num-raised", "Linear layers raised">,
+    Statistic<"numRefused", "num-refused",
+              "Contractions and convolutions not raised">
+  ];
+  let dependentDialects = [
+    "::mlir::arith::ArithDialect", "::mlir::linalg::LinalgDialect",
+    "::mlir::tensor::TensorDialect", "::structured::StructuredDialect"
+  ];
+}
+
 def BindParameters : Pass<"structured-bind-parameters", "::mlir::ModuleOp"> {
   let summary = "turn the arguments that are weights into named parameters";
   let description = [{
