@@ -165,7 +165,7 @@ private:
   SmallVector<int64_t> loopSizes;
   std::string &reason;
 
-  TensorView view;
+  TracedTensor view;
   SmallVector<StridedIndex> inputIndices, weightIndices, outputIndices;
   SmallVector<Role> roles; // of each loop
 };

@@ -101,9 +101,9 @@ static FailureOr<SmallVector<DimLayout>> expand(ArrayRef<LayoutMode> modes,
 //===----------------------------------------------------------------------===//
 
 /// The view of a tensor as its own source.
-static TensorView getSourceView(Value source) {
+static TracedTensor getSourceView(Value source) {
   auto type = cast<RankedTensorType>(source.getType());
-  TensorView view{source, type.getElementType(), {}};
+  TracedTensor view{source, type.getElementType(), {}};
   view.dims.resize(type.getRank());
   int64_t stride = 1;
   for (int64_t i = type.getRank(); i-- > 0;) {
@@ -133,7 +133,8 @@ static OpOperand *getMovedInput(linalg::LinalgOp op) {
 
 /// The view after a conversion to `elementType`; nothing if the element would
 /// be rounded to one type and then be converted to another.
-static std::optional<TensorView> convert(TensorView view, Type elementType) {
+static std::optional<TracedTensor> convert(TracedTensor view,
+                                           Type elementType) {
   if (view.elementType == elementType)
     return view;
   Type sourceType =
@@ -148,7 +149,7 @@ static std::optional<TensorView> convert(TensorView view, Type elementType) {
 }
 
 /// The view of the result of an op whose body yields an input.
-static std::optional<TensorView> traceLinalgOp(linalg::LinalgOp op) {
+static std::optional<TracedTensor> traceLinalgOp(linalg::LinalgOp op) {
   OpOperand *operand = getMovedInput(op);
   if (!operand || !isa<RankedTensorType>(operand->get().getType()))
     return std::nullopt;
@@ -160,7 +161,7 @@ static std::optional<TensorView> traceLinalgOp(linalg::LinalgOp op) {
       op.getNumReductionLoops() != 0)
     return std::nullopt;
 
-  std::optional<TensorView> view =
+  std::optional<TracedTensor> view =
       convert(traceView(operand->get()), type.getElementType());
   if (!view)
     return std::nullopt;
@@ -180,9 +181,9 @@ static std::optional<TensorView> traceLinalgOp(linalg::LinalgOp op) {
 }
 
 /// The view of `type`'s shape of the elements of `source` in row-major order.
-static std::optional<TensorView> traceReshape(Value source,
-                                              RankedTensorType type) {
-  TensorView view = traceView(source);
+static std::optional<TracedTensor> traceReshape(Value source,
+                                                RankedTensorType type) {
+  TracedTensor view = traceView(source);
   SmallVector<LayoutMode> modes;
   for (const DimLayout &dim : view.dims)
     modes.append(dim.begin(), dim.end());
@@ -194,7 +195,7 @@ static std::optional<TensorView> traceReshape(Value source,
   return view;
 }
 
-static std::optional<TensorView> traceProducer(Operation *op) {
+static std::optional<TracedTensor> traceProducer(Operation *op) {
   if (auto linalgOp = dyn_cast<linalg::LinalgOp>(op))
     return traceLinalgOp(linalgOp);
   if (auto castOp = dyn_cast<tensor::CastOp>(op)) {
@@ -203,7 +204,7 @@ static std::optional<TensorView> traceProducer(Operation *op) {
     return traceView(castOp.getSource());
   }
   if (auto collapseOp = dyn_cast<tensor::CollapseShapeOp>(op)) {
-    TensorView view = traceView(collapseOp.getSrc());
+    TracedTensor view = traceView(collapseOp.getSrc());
     SmallVector<DimLayout> dims;
     for (const ReassociationIndices &group :
          collapseOp.getReassociationIndices()) {
@@ -216,7 +217,7 @@ static std::optional<TensorView> traceProducer(Operation *op) {
     return view;
   }
   if (auto expandOp = dyn_cast<tensor::ExpandShapeOp>(op)) {
-    TensorView view = traceView(expandOp.getSrc());
+    TracedTensor view = traceView(expandOp.getSrc());
     SmallVector<DimLayout> dims(expandOp.getResultType().getRank());
     for (auto [modes, group] :
          llvm::zip_equal(view.dims, expandOp.getReassociationIndices())) {
@@ -250,9 +251,9 @@ static std::optional<TensorView> traceProducer(Operation *op) {
   return std::nullopt;
 }
 
-TensorView structured::traceView(Value tensor) {
+TracedTensor structured::traceView(Value tensor) {
   if (Operation *op = tensor.getDefiningOp())
-    if (std::optional<TensorView> view = traceProducer(op))
+    if (std::optional<TracedTensor> view = traceProducer(op))
       return std::move(*view);
   return getSourceView(tensor);
 }
@@ -345,7 +346,7 @@ bool WeightMatrix::isRowMajor() const { return isOneRun(rows, cols); }
 bool WeightMatrix::isTransposed() const { return isOneRun(cols, rows); }
 
 std::optional<WeightMatrix>
-structured::getWeightMatrix(const TensorView &view, ArrayRef<LayoutMode> rows,
+structured::getWeightMatrix(const TracedTensor &view, ArrayRef<LayoutMode> rows,
                             ArrayRef<LayoutMode> cols) {
   std::optional<WeightSource> origin = getWeightSource(view.source);
   auto type = cast<RankedTensorType>(view.source.getType());
@@ -374,6 +375,6 @@ std::optional<WeightMatrix> structured::traceWeight(Value matrix) {
   auto type = dyn_cast<RankedTensorType>(matrix.getType());
   if (!type || type.getRank() != 2 || !type.hasStaticShape())
     return std::nullopt;
-  TensorView view = traceView(matrix);
+  TracedTensor view = traceView(matrix);
   return getWeightMatrix(view, view.dims[0], view.dims[1]);
 }

@@ -38,7 +38,7 @@ DimLayout coalesce(llvm::ArrayRef<LayoutMode> modes);
 
 /// A tensor whose elements are those of `source`, moved: broadcast, transposed,
 /// reshaped, and converted to `elementType` if the source has another one.
-struct TensorView {
+struct TracedTensor {
   mlir::Value source;
   mlir::Type elementType;
   /// One layout for each dimension of the tensor.
@@ -52,7 +52,7 @@ struct TensorView {
 /// floating-point types without rounding twice; tensor.cast, collapse_shape,
 /// expand_shape, reshape; tensor.extract_slice that only drops dimensions of
 /// size 1.
-TensorView traceView(mlir::Value tensor);
+TracedTensor traceView(mlir::Value tensor);
 
 /// What kind of thing holds a weight.
 enum class WeightKind {
@@ -98,7 +98,7 @@ struct WeightMatrix {
 
 /// The matrix with the given layouts in `view.source`, if that is a weight and
 /// is covered once.
-std::optional<WeightMatrix> getWeightMatrix(const TensorView &view,
+std::optional<WeightMatrix> getWeightMatrix(const TracedTensor &view,
                                             llvm::ArrayRef<LayoutMode> rows,
                                             llvm::ArrayRef<LayoutMode> cols);
 

@@ -1,3 +1,4 @@
+// RUN: rm -rf %t
 // RUN: split-file %s %t
 // RUN: structured-opt %t/attributes.mlir --structured-bind-parameters | FileCheck %t/attributes.mlir
 // RUN: structured-opt %t/names.mlir --structured-bind-parameters="names=%t/names.json" | FileCheck %t/names.mlir

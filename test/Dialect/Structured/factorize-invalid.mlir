@@ -1,4 +1,5 @@
 // Every error exits with a non-zero status and leaves no output file.
+// RUN: rm -rf %t
 // RUN: split-file %s %t
 // RUN: %python %S/Inputs/write_tensors.py %t/w.safetensors fc.weight=32x16
 // RUN: %python %S/Inputs/write_tensors.py %t/shape.safetensors fc.weight=16x32

@@ -1,3 +1,4 @@
+// RUN: rm -rf %t
 // RUN: split-file %s %t
 // DEFINE: %{options} =
 // DEFINE: %{plan} = not structured-opt %t/model.mlir --structured-plan='%{options}' 2>&1 | FileCheck %s --check-prefix

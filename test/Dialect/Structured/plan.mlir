@@ -1,3 +1,4 @@
+// RUN: rm -rf %t
 // RUN: split-file %s %t
 // RUN: structured-opt %t/model.mlir --structured-plan="keep=0.5 blocks=2 write=%t/plan.json" 2>%t/err | FileCheck %t/model.mlir
 // RUN: FileCheck --input-file=%t/plan.json --check-prefix=FILE %s

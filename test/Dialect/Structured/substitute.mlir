@@ -1,3 +1,4 @@
+// RUN: rm -rf %t
 // RUN: split-file %s %t
 // RUN: %python %S/Inputs/write_tensors.py %t/f.safetensors fc.U=2x16x4 fc.S=2x2x4 fc.Vt=2x4x8 g.gblr.U=16 g.gblr.V=13 g.gblr.components=2x5:values,10,4,0,3,1,0,6,2,5,2
 // RUN: structured-opt %t/model.mlir --structured-substitute="factors=%t/f.safetensors" 2>%t/err | FileCheck %t/model.mlir

@@ -4,11 +4,10 @@
 
 #include "DenseWeight.h"
 
+#include "Structured/Analysis/WeightTracing.h"
 #include "Structured/Dialect/Structured/IR/Structured.h"
 
-#include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/Dialect/MLProgram/IR/MLProgram.h"
-#include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/IR/BuiltinAttributes.h"
 #include "mlir/IR/DialectResourceBlobManager.h"
 #include "mlir/IR/Matchers.h"
@@ -59,12 +58,12 @@ static HostTensor transpose(const HostTensor &tensor,
   return result;
 }
 
-static Result<HostTensor> readParameter(ParameterOp parameter,
+/// The tensor of that name, which must have the type `type`.
+static Result<HostTensor> readParameter(StringRef name, RankedTensorType type,
                                         const WeightsSet &weights) {
-  Result<const TensorView *> view = weights.get(parameter.getName());
+  Result<const TensorView *> view = weights.get(name.str());
   if (!view)
     return Error{view.error()};
-  RankedTensorType type = parameter.getStoredType();
   ArrayRef<int64_t> shape((*view)->shape);
   if (shape != type.getShape() ||
       (*view)->dtype != getDType(type.getElementType())) {
@@ -77,10 +76,7 @@ static Result<HostTensor> readParameter(ParameterOp parameter,
   Result<std::vector<float>> values = readFloats(**view);
   if (!values)
     return Error{values.error()};
-  HostTensor tensor{llvm::to_vector(shape), std::move(*values)};
-  if (std::optional<ArrayRef<int64_t>> permutation = parameter.getPermutation())
-    return transpose(tensor, *permutation);
-  return tensor;
+  return HostTensor{llvm::to_vector(shape), std::move(*values)};
 }
 
 static Result<HostTensor> readElements(ElementsAttr attr) {
@@ -129,60 +125,67 @@ static ElementsAttr getGlobalValue(Operation *op) {
   return dyn_cast<ElementsAttr>(*global.getValue());
 }
 
+static Result<HostTensor> readSource(const WeightMatrix &matrix,
+                                     const WeightsSet &weights) {
+  if (auto parameter = matrix.source.getDefiningOp<ParameterOp>()) {
+    Result<HostTensor> tensor =
+        readParameter(parameter.getName(), parameter.getStoredType(), weights);
+    if (!tensor || !parameter.getPermutation())
+      return tensor;
+    return transpose(*tensor, *parameter.getPermutation());
+  }
+  if (matrix.origin.kind == WeightKind::Parameter) // a marked argument
+    return readParameter(matrix.origin.name,
+                         cast<RankedTensorType>(matrix.source.getType()),
+                         weights);
+  Operation *op = matrix.source.getDefiningOp();
+  ElementsAttr constant = op ? getGlobalValue(op) : ElementsAttr();
+  if (constant || matchPattern(matrix.source, m_Constant(&constant)))
+    return readElements(constant);
+  return Error{"its weight is an argument or another value that holds no "
+               "numbers"};
+}
+
 Result<HostTensor> structured::readWeight(Value weight,
                                           const WeightsSet &weights) {
-  Operation *op = weight.getDefiningOp();
-  if (!op)
-    return Error{"the weight is an argument that names no parameter"};
-  ElementsAttr constant = getGlobalValue(op);
-  if (constant || matchPattern(op, m_Constant(&constant)))
-    return readElements(constant);
+  std::optional<WeightMatrix> matrix = traceWeight(weight);
+  if (!matrix)
+    return Error{"its weight is computed, not a constant or a parameter"};
+  Result<HostTensor> source = readSource(*matrix, weights);
+  if (!source)
+    return source;
+  HostTensor dense{{matrix->getNumRows(), matrix->getNumCols()}, {}};
+  if (matrix->isRowMajor()) {
+    dense.values = std::move(source->values);
+    return dense;
+  }
+  dense.values.reserve(source->values.size());
+  for (int64_t row = 0; row < dense.shape[0]; ++row)
+    for (int64_t col = 0; col < dense.shape[1]; ++col)
+      dense.values.push_back(source->values[matrix->getOffset(row, col)]);
+  return dense;
+}
 
-  auto reshape = [&](Value source,
-                     ArrayRef<int64_t> shape) -> Result<HostTensor> {
-    Result<HostTensor> tensor = readWeight(source, weights);
-    if (tensor)
-      tensor->shape.assign(shape.begin(), shape.end());
-    return tensor;
-  };
-  return llvm::TypeSwitch<Operation *, Result<HostTensor>>(op)
-      .Case([&](ParameterOp parameter) {
-        return readParameter(parameter, weights);
-      })
-      .Case([&](linalg::TransposeOp transposeOp) -> Result<HostTensor> {
-        Result<HostTensor> tensor = readWeight(transposeOp.getInput(), weights);
-        if (!tensor)
-          return tensor;
-        return transpose(*tensor, transposeOp.getPermutation());
-      })
-      .Case<tensor::CollapseShapeOp, tensor::ExpandShapeOp, tensor::CastOp>(
-          [&](auto reshapeOp) -> Result<HostTensor> {
-            auto type = cast<RankedTensorType>(reshapeOp.getType());
-            if (!type.hasStaticShape())
-              return Error{"the weight passes through a tensor of dynamic "
-                           "shape " +
-                           toString(type)};
-            return reshape(reshapeOp->getOperand(0), type.getShape());
-          })
-      .Default([](Operation *other) -> Result<HostTensor> {
-        return Error{"the weight comes from '" +
-                     other->getName().getStringRef().str() +
-                     "', which is not evaluated"};
-      });
+bool structured::hasReadableWeight(Value weight) {
+  std::optional<WeightMatrix> matrix = traceWeight(weight);
+  return matrix && matrix->origin.kind != WeightKind::Argument;
 }
 
 std::string structured::getWeightKey(Value weight) {
-  // Ops on a weight's way have one tensor source (operand 0); what they do is
-  // in their attributes, which are unique in the context, and result type.
+  std::optional<WeightMatrix> matrix = traceWeight(weight);
+  assert(matrix && "the weight must be readable");
+  // Two ops that yield the same numbers have the same attributes, which are
+  // unique in the context.
   std::string key;
   llvm::raw_string_ostream stream(key);
-  while (Operation *op = weight.getDefiningOp()) {
-    stream << op->getName() << op->getAttrDictionary().getAsOpaquePointer()
-           << weight.getType() << ";";
-    if (op->getNumOperands() == 0)
-      return key;
-    weight = op->getOperand(0);
+  if (Operation *op = matrix->source.getDefiningOp())
+    stream << op->getName() << op->getAttrDictionary().getAsOpaquePointer();
+  else
+    stream << matrix->origin.name;
+  for (const DimLayout &layout : {matrix->rows, matrix->cols}) {
+    stream << ";";
+    for (const LayoutMode &mode : layout)
+      stream << mode.size << "@" << mode.stride << ",";
   }
-  stream << weight.getAsOpaquePointer();
   return key;
 }

@@ -23,14 +23,17 @@ struct HostTensor {
   std::vector<float> values;
 };
 
-/// Evaluates a weight that comes from a `structured.parameter` or a constant
-/// through transposes, reshapes and casts of static shape. An error says which
-/// tensor is missing or differs in shape or type from the file's, or which op
-/// on the way cannot be evaluated.
+/// The numbers of a layer's weight matrix [m, n], wherever they are (see
+/// `traceWeight`). An error says which tensor is missing or differs in shape or
+/// type from the file's, or that nothing holds the numbers.
 Result<HostTensor> readWeight(mlir::Value weight, const WeightsSet &weights);
 
-/// A key that is the same for two weights whose numbers come from the same
-/// source the same way.
+/// True if the weight comes from a parameter or a constant, so that its numbers
+/// can be read, as opposed to an argument.
+bool hasReadableWeight(mlir::Value weight);
+
+/// A key that is the same for two readable weights with the same numbers from
+/// the same source.
 std::string getWeightKey(mlir::Value weight);
 
 } // namespace structured

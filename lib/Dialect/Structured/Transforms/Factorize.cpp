@@ -171,8 +171,8 @@ private:
       records.push_back(std::move(record));
       return std::optional<std::string>();
     };
-    if (isa<BlockArgument>(linear.getWeight()))
-      return refuse("its weight is an argument, not a parameter or constant");
+    if (!hasReadableWeight(linear.getWeight()))
+      return refuse("its weight is not a parameter or a constant");
 
     Result<HostTensor> weight = readWeight(linear.getWeight(), weightsSet);
     if (!weight)

@@ -225,7 +225,7 @@ static Value materializeInput(OpBuilder &builder, Location loc,
 static Value getBroadcastBias(OpBuilder &builder, Location loc, Value init,
                               const MatrixArrangement &arrangement,
                               int64_t numFeatures) {
-  TensorView view = traceView(init);
+  TracedTensor view = traceView(init);
   auto type = getTensorType(view.source);
   if (view.source == init || !type.hasStaticShape() ||
       type.getNumElements() != numFeatures ||
