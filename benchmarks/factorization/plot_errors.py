@@ -1,16 +1,18 @@
 # Part of the Structured project, under the Apache License v2.0 with LLVM Exceptions.
 # See LICENSE for license information.
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-"""Plots error against kept fraction, and against BLAST's block count.
+"""Plots factorization errors, by kept fraction and by block count.
 
     python benchmarks/factorization/plot_errors.py \\
         benchmarks/factorization/results/minilm.json docs/figures
 
-Reads a list of {structure, b_out, b_in, keep, parameters,
-relative_error_mean, relative_error_max, seconds} and writes
-factorization-error.svg (one line per structure and block count) and, if any
-kept fraction was tried with several block counts, factorization-blocks.svg.
-The same input gives the same bytes.
+Reads the list that factorization-error writes, {structure, b_out, b_in, keep,
+relative_error_mean, ...}, and writes
+
+    factorization-error.svg    error against kept fraction, with B x B blocks
+    factorization-blocks.svg   error against block count, at one kept fraction
+
+with one line per structure. The same input gives the same bytes.
 """
 
 import argparse
@@ -30,7 +32,11 @@ plt.rcParams.update({"svg.fonttype": "none", "svg.hashsalt": "structured",
                      "axes.spines.top": False, "axes.spines.right": False,
                      "axes.grid": True, "grid.color": "#dddddd"})
 
-KEYS = ("structure", "b_out", "b_in", "keep", "relative_error_mean", "relative_error_max")
+KEYS = ("structure", "b_out", "b_in", "keep", "relative_error_mean")
+
+LABELS = {"svd": "low rank (truncated SVD)", "block-svd": "block low rank (SVD of each block)",
+          "blast-gradient": "BLAST, Algorithm 2 of its paper",
+          "blast-als": "BLAST, alternating least squares"}
 
 
 def read(path: Path) -> list[dict]:
@@ -46,28 +52,32 @@ def read(path: Path) -> list[dict]:
     return rows
 
 
-def label(row: dict) -> str:
-    blocks = "" if row["b_out"] == row["b_in"] == 1 else f" {row['b_out']}×{row['b_in']}"
-    return row["structure"] + blocks
-
-
-def lines(rows: list[dict], name, x: str) -> dict[str, list[tuple[float, float]]]:
-    """Points (row[x], mean error), sorted, by `name(row)`."""
+def curves(rows: list[dict], x: str) -> dict[str, list[tuple[float, float]]]:
+    """Points (row[x], mean error), sorted, by structure."""
     result: dict[str, list[tuple[float, float]]] = {}
     for row in rows:
-        result.setdefault(name(row), []).append((row[x], row["relative_error_mean"]))
-    return {key: sorted(result[key]) for key in sorted(result)}
+        result.setdefault(row["structure"], []).append((row[x], row["relative_error_mean"]))
+    return {key: sorted(points) for key, points in result.items()}
 
 
-def draw(curves: dict, xlabel: str, path: Path, xticks: list[float]) -> None:
-    """Writes one figure of several lines as SVG, by way of a temporary file."""
+def draw(lines: dict, title: str, xlabel: str, path: Path) -> None:
+    """Writes one figure as SVG, by way of a temporary file.
+
+    A structure of which there is but one point (one block) is a level line.
+    """
     figure, axes = plt.subplots(figsize=(7, 4.2), layout="constrained")
-    for marker, (name, points) in zip("osD^vP*Xd<>ph" * len(curves), curves.items()):
-        axes.plot(*zip(*points), marker=marker, markersize=5, linewidth=1.5, label=name)
-    axes.set(xlabel=xlabel, ylabel="mean relative error  ‖W − Ŵ‖ / ‖W‖ (Frobenius)")
-    axes.set_xticks(xticks, [f"{tick:g}" for tick in xticks])
+    ticks = sorted({x for points in lines.values() for x, _ in points})
+    for marker, (structure, points) in zip("osD^vP*X", sorted(lines.items())):
+        label = LABELS.get(structure, structure)
+        if len(points) == 1 < len(ticks):
+            axes.axhline(points[0][1], linestyle="--", color="gray", label=label)
+        else:
+            axes.plot(*zip(*points), marker=marker, markersize=5, linewidth=1.5, label=label)
+    axes.set(title=title, xlabel=xlabel,
+             ylabel="mean relative error  ‖W − Ŵ‖ / ‖W‖  (Frobenius)")
+    axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
     axes.set_ylim(bottom=0)
-    axes.legend(frameon=False, ncols=2)
+    axes.legend(frameon=False)
     temporary = path.with_name(f"{path.name}.tmp.{os.getpid()}")
     figure.savefig(temporary, format="svg", metadata={"Date": None})
     plt.close(figure)
@@ -79,20 +89,21 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("results", type=Path, help="JSON of the measurements")
     parser.add_argument("directory", type=Path, help="where the figures go")
+    parser.add_argument("--blocks", type=int, default=4, help="B of the first figure")
+    parser.add_argument("--keep", type=float, default=0.5, help="of the second figure")
     options = parser.parse_args()
-    rows = read(options.results)
+    rows = [row for row in read(options.results) if row["b_out"] == row["b_in"]]
+    by_keep = [row for row in rows
+               if row["structure"] == "svd" or row["b_out"] == options.blocks]
+    by_blocks = [row for row in rows if row["keep"] == options.keep]
+    if not by_keep or not by_blocks:
+        sys.exit(f"{options.results}: no measurements with {options.blocks} blocks "
+                 f"or with keep {options.keep:g}")
     options.directory.mkdir(parents=True, exist_ok=True)
-    keeps = sorted({row["keep"] for row in rows})
-    draw({name: points for name, points in lines(rows, label, "keep").items()
-          if len(points) > 1 or len(keeps) == 1},
-         "kept fraction of the parameters", options.directory / "factorization-error.svg", keeps)
-    blast = [row for row in rows if row["structure"] == "blast" and row["b_out"] == row["b_in"]]
-    curves = {name: points for name, points in
-              lines(blast, lambda row: f"keep {row['keep']:g}", "b_out").items()
-              if len(points) > 2}
-    if curves:
-        draw(curves, "blocks per side of BLAST", options.directory / "factorization-blocks.svg",
-             sorted({x for points in curves.values() for x, _ in points}))
+    draw(curves(by_keep, "keep"), f"{options.blocks}×{options.blocks} blocks",
+         "kept fraction of the parameters", options.directory / "factorization-error.svg")
+    draw(curves(by_blocks, "b_out"), f"{100 * options.keep:g} % of the parameters kept",
+         "blocks per side", options.directory / "factorization-blocks.svg")
 
 
 if __name__ == "__main__":

@@ -22,8 +22,8 @@ def plot(rows, directory):
 
 class PlotErrors(unittest.TestCase):
     rows = [{"structure": s, "b_out": b, "b_in": b, "keep": k, "relative_error_mean": 1 - k,
-             "relative_error_max": 1, "parameters": 1, "seconds": 1}
-            for s, b in (("blast", 2), ("blast", 4), ("blast", 8), ("low rank", 1))
+             "parameters": 1, "seconds": 1}
+            for s, b in (("blast-als", 2), ("blast-als", 4), ("svd", 1))
             for k in (0.25, 0.5, 0.75)]
 
     def test_reproducible(self):
@@ -34,11 +34,12 @@ class PlotErrors(unittest.TestCase):
             first = (SCRATCH / "a" / figure).read_bytes()
             self.assertEqual(first, (SCRATCH / "b" / figure).read_bytes())
         text = (SCRATCH / "a" / "factorization-error.svg").read_text()
-        self.assertTrue("blast 4×4" in text and "low rank" in text)
+        self.assertTrue("BLAST, alternating" in text and "low rank" in text)
 
     def test_refuses(self):
         for rows, message in (("{", "Expecting"), ([], "no measurements"),
-                              ([{"structure": "blast"}], "an entry has no b_in")):
+                              ([{"structure": "blast"}], "an entry has no b_in"),
+                              (self.rows[:3], "no measurements with 4 blocks")):
             process = plot(rows, SCRATCH / "refused")
             self.assertNotEqual(process.returncode, 0)
             self.assertIn(message, process.stderr)
