@@ -12,6 +12,9 @@
 // REDEFINE: %{options} = blocks=0
 // RUN: %{plan} BLOCKS
 // BLOCKS: error: structured-plan: there must be at least 1 block
+// REDEFINE: %{options} = rank-multiple=-1
+// RUN: %{plan} MULTIPLE
+// MULTIPLE: error: structured-plan: rank-multiple must not be negative
 // REDEFINE: %{options} = layers="a["
 // RUN: %{plan} REGEX
 // REGEX: error: structured-plan: 'layers=a[' is no regular expression: brackets ([ ]) not balanced

@@ -59,6 +59,8 @@ private:
              << "max-error must lie between 0 and 1, got " << maxError;
     if (blocks < 1 || blocksOut < 0 || blocksIn < 0)
       return emitOptionError() << "there must be at least 1 block";
+    if (rankMultiple < 0)
+      return emitOptionError() << "rank-multiple must not be negative";
     if (iterations < 1)
       return emitOptionError() << "iterations must be at least 1";
     Result<LayerFilter> layersFilter = LayerFilter::create("layers", layers);
@@ -220,11 +222,24 @@ private:
     plan.structure = "blast";
     if (maxError > 0.0)
       return decideByError(linear, std::move(plan), weightsSet);
-    plan.rank = getBlastRank(plan.m, plan.n, plan.bOut, plan.bIn, keep);
+    plan.rank = getRank(plan);
     if (plan.rank == 0)
       return makeDense(linear,
                        "keeping " + toText(keep) + " of it leaves no rank");
     return plan;
+  }
+
+  /// The rank that keeps `keep` of the layer's parameters.
+  int64_t getRank(const LayerPlan &plan) const {
+    auto get = [&](int64_t multiple) {
+      return getBlastRank(plan.m, plan.n, plan.bOut, plan.bIn, keep, multiple);
+    };
+    if (rankMultiple != 0)
+      return get(rankMultiple);
+    int64_t exact = get(1), multiple = 16;
+    while (50 * (exact - get(multiple)) > exact)
+      multiple /= 2;
+    return get(multiple);
   }
 
   /// The smallest rank that reaches `max-error`, by bisection over the

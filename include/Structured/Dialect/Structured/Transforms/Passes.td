@@ -150,9 +150,10 @@ def Plan : Pass<"structured-plan", "::mlir::ModuleOp"> {
   let description = [{
     Sets the attribute `plan` of every `structured.linear`: dense, or BLAST with
     its blocks and rank. The rank comes either from the fraction of the layer's
-    parameters to `keep`, or as the smallest multiple of 16 with which the
-    weight's relative Frobenius error stays within `max-error` (which
-    factorises, and so needs `weights`).
+    parameters to `keep`, floor(keep·m·n / (m + n + b_out·b_in)) rounded down by
+    `rank-multiple`, or as the smallest multiple of 16 with which the weight's
+    relative Frobenius error stays within `max-error` (which factorises, and so
+    needs `weights`).
 
     A layer stays dense, with a remark and the reason in the plan file, if the
     filters leave it out, if the blocks do not divide its sizes, or if the
@@ -174,7 +175,7 @@ def Plan : Pass<"structured-plan", "::mlir::ModuleOp"> {
 
     ```mlir
     %y = structured.linear
-        {layer = "fc", plan = #structured.plan<blast, blocks = 2 : 2, rank = 16>} …
+        {layer = "fc", plan = #structured.plan<blast, blocks = 2 : 2, rank = 31>} …
     ```
 
     The example is run in test/Dialect/Structured/plan.mlir.
@@ -193,6 +194,9 @@ def Plan : Pass<"structured-plan", "::mlir::ModuleOp"> {
            "Blocks along the output features, if other than `blocks`">,
     Option<"blocksIn", "blocks-in", "int64_t", "0",
            "Blocks along the input features, if other than `blocks`">,
+    Option<"rankMultiple", "rank-multiple", "int64_t", "0",
+           "Round ranks down to a multiple of this; 0: the largest of 16, 8, 4, "
+           "2, 1 that gives up at most 2 % of the rank">,
     Option<"layers", "layers", "std::string", "\"\"",
            "Regular expression (POSIX extended, found anywhere in the name) of "
            "the layers to change; all if empty">,
@@ -264,8 +268,9 @@ def Factorize : Pass<"structured-factorize", "::mlir::ModuleOp"> {
            "Directory of the finished layers; kept if given">,
     Option<"method", "method", "std::string", "\"als\"",
            "als: alternating least squares; gradient: the authors' Algorithm 2">,
-    Option<"iterations", "iterations", "int64_t", "50",
-           "Iterations for each layer">,
+    Option<"iterations", "iterations", "int64_t", "100",
+           "Iterations for each layer; als stops earlier when it has "
+           "converged">,
     Option<"seed", "seed", "uint64_t", "0", "Seed of the random start">,
     Option<"maxError", "max-error", "double", "0.0",
            "Keep layers dense whose relative Frobenius error is larger; 0: no "
