@@ -46,6 +46,7 @@ llvm_config.add_tool_substitutions(
 # Before the default one, which is the interpreter that runs lit.
 config.substitutions.insert(0, ("%python", config.python_executable))
 config.substitutions.append(("%src_root", config.structured_src_root))
+config.substitutions.append(("%tools_dir", config.structured_tools_dir))
 config.substitutions.append(("%host_cc", config.host_cc))
 
 
