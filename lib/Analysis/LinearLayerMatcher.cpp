@@ -9,6 +9,8 @@
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Interfaces/FunctionInterfaces.h"
+#include "mlir/Interfaces/SideEffectInterfaces.h"
+#include "mlir/Transforms/RegionUtils.h"
 #include "llvm/ADT/PointerIntPair.h"
 #include "llvm/ADT/SetVector.h"
 
@@ -140,7 +142,7 @@ public:
   RoleMatcher(linalg::LinalgOp op, OpOperand *input, OpOperand *weight,
               std::string &reason)
       : op(op), input(input), weight(weight), init(op.getDpsInitOperand(0)),
-        loopSizes(op.getStaticLoopRanges()), reason(reason) {}
+        reason(reason) {}
 
   FailureOr<LinearLayer> match();
 
@@ -151,6 +153,7 @@ private:
     reason = message.str();
     return failure();
   }
+  void findLoopSizes();
   LogicalResult readIndices();
   LogicalResult assignRoles();
   MatrixArrangement arrange(ArrayRef<StridedIndex> indices,
@@ -175,6 +178,31 @@ std::string RoleMatcher::describeSize(unsigned loop) {
   return ShapedType::isDynamic(loopSizes[loop])
              ? std::string("dynamic size")
              : "size " + std::to_string(loopSizes[loop]);
+}
+
+/// Takes each loop's size from whichever operand knows it; the weight's layout
+/// knows all that varies in it.
+void RoleMatcher::findLoopSizes() {
+  loopSizes.assign(op.getNumLoops(), ShapedType::kDynamic);
+  auto learn = [&](AffineMap map, ArrayRef<int64_t> shape) {
+    for (auto [expr, size] : llvm::zip_equal(map.getResults(), shape))
+      if (auto dim = dyn_cast<AffineDimExpr>(expr))
+        if (!ShapedType::isDynamic(size))
+          loopSizes[dim.getPosition()] = size;
+  };
+  for (OpOperand &operand : op->getOpOperands())
+    if (auto type = dyn_cast<RankedTensorType>(operand.get().getType()))
+      learn(op.getMatchingIndexingMap(&operand), type.getShape());
+  SmallVector<int64_t> weightShape;
+  for (const DimLayout &modes : view.dims) {
+    int64_t size = 1;
+    for (LayoutMode mode : modes)
+      size = ShapedType::isDynamic(size) || ShapedType::isDynamic(mode.size)
+                 ? ShapedType::kDynamic
+                 : size * mode.size;
+    weightShape.push_back(size);
+  }
+  learn(op.getMatchingIndexingMap(weight), weightShape);
 }
 
 LogicalResult RoleMatcher::readIndices() {
@@ -321,6 +349,7 @@ FailureOr<LinearLayer> RoleMatcher::match() {
   if (llvm::is_contained(
           cast<RankedTensorType>(view.source.getType()).getShape(), 0))
     return fail("the weight has no elements");
+  findLoopSizes();
   if (failed(readIndices()) || failed(assignRoles()))
     return failure();
 
@@ -357,8 +386,8 @@ FailureOr<LinearLayer> RoleMatcher::match() {
   for (auto [i, index] : llvm::enumerate(inputIndices)) {
     int64_t read = layer.inputShape[i], size = inputType.getDimSize(i);
     if (index.stride != 1 && ShapedType::isDynamic(read))
-      return fail("it reads every " + Twine(index.stride) +
-                  "th element along a dynamic dimension");
+      return fail("it reads its input with stride " + Twine(index.stride) +
+                  " along a dynamic dimension");
     isSliced |=
         index.stride != 1 || (!ShapedType::isDynamic(read) && read != size &&
                               (!index.loop || !ShapedType::isDynamic(size)));
@@ -370,8 +399,33 @@ FailureOr<LinearLayer> RoleMatcher::match() {
 }
 
 //===----------------------------------------------------------------------===//
-// Attention
+// Data flow
 //===----------------------------------------------------------------------===//
+
+/// The values that `op` computes from: its operands and what its regions use.
+static llvm::SetVector<Value> getUsedValues(Operation *op) {
+  llvm::SetVector<Value> values;
+  values.insert(op->operand_begin(), op->operand_end());
+  getUsedValuesDefinedAbove(op->getRegions(), values);
+  return values;
+}
+
+/// Whether `value` is computed from weights and constants alone.
+static bool dependsOnWeightsOnly(Value value) {
+  llvm::SetVector<Value> worklist;
+  worklist.insert(value);
+  for (size_t i = 0; i < worklist.size(); ++i) {
+    std::optional<WeightSource> origin = getWeightSource(worklist[i]);
+    if (origin && origin->kind != WeightKind::Argument)
+      continue;
+    Operation *producer = worklist[i].getDefiningOp();
+    if (!producer || !isPure(producer))
+      return false;
+    llvm::SetVector<Value> used = getUsedValues(producer);
+    worklist.insert(used.begin(), used.end());
+  }
+  return true;
+}
 
 /// Whether `op` or its body takes exponentials, as a softmax does.
 static bool takesExponential(Operation *op) {
@@ -424,8 +478,8 @@ static bool comesFromScores(Value value) {
       continue;
     }
     bool behindSoftmax = visit.getInt() || takesExponential(producer);
-    for (Value operand : producer->getOperands())
-      worklist.insert(Visit(operand, behindSoftmax));
+    for (Value used : getUsedValues(producer))
+      worklist.insert(Visit(used, behindSoftmax));
   }
   return false;
 }
@@ -436,7 +490,10 @@ static bool becomesProbabilities(Value value) {
   worklist.insert(Visit(value, false));
   for (size_t i = 0; i < worklist.size(); ++i) {
     Visit visit = worklist[i];
-    for (Operation *user : visit.getPointer().getUsers()) {
+    Value current = visit.getPointer();
+    for (Operation *nested : current.getUsers()) {
+      Operation *user =
+          current.getParentBlock()->findAncestorOpInBlock(*nested);
       if (isProduct(user)) {
         if (visit.getInt() && isProductOfActivations(user))
           return true;
@@ -472,6 +529,9 @@ static bool mayBeWeight(Value source) {
 /// What an operand that is no weight is, in words.
 static std::string describe(Value operand) {
   Value source = traceView(operand).source;
+  if (dependsOnWeightsOnly(source))
+    return "computed from weights by " +
+           source.getDefiningOp()->getName().getStringRef().str();
   if (auto argument = dyn_cast<BlockArgument>(source)) {
     if (isa<FunctionOpInterface>(argument.getOwner()->getParentOp()))
       return "function argument " + std::to_string(argument.getArgNumber());
@@ -531,7 +591,7 @@ structured::matchLinearLayer(linalg::LinalgOp op,
   SmallVector<std::pair<OpOperand *, OpOperand *>, 2> candidates;
   auto addCandidate = [&](OpOperand *input, OpOperand *weight,
                           std::optional<WeightKind> kind) {
-    if (kind == WeightKind::Argument &&
+    if (kind == WeightKind::Argument && !dependsOnWeightsOnly(input->get()) &&
         mayBeWeight(traceView(weight->get()).source))
       candidates.push_back({input, weight});
   };
