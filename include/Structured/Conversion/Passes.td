@@ -52,4 +52,40 @@ def StructuredToLinalg : Pass<"structured-to-linalg"> {
   ];
 }
 
+def ExpandShapeToReinterpretCast
+    : Pass<"structured-expand-shape-to-reinterpret-cast"> {
+  let summary = "lower memref.expand_shape with several dynamic sizes";
+  let description = [{
+    Replaces each `memref.expand_shape` that expands a dimension to several of
+    dynamic size, as results of layers over a dynamic batch of sequences of
+    dynamic length are, by a `memref.reinterpret_cast` of the same buffer.
+    Upstream's `expand-strided-metadata` (22.1), which lowers the others,
+    crashes on these: run this pass before it.
+
+    Before:
+
+    ```mlir
+    %y = memref.expand_shape %x [[0, 1], [2]] output_shape [%b, %t, 12]
+        : memref<?x12xf32> into memref<?x?x12xf32>
+    ```
+
+    After:
+
+    ```mlir
+    %s = affine.apply affine_map<()[s0] -> (s0 * 12)>()[%t]
+    %y = memref.reinterpret_cast %x to offset: [0], sizes: [%b, %t, 12],
+        strides: [%s, 12, 1] : memref<?x12xf32> to memref<?x?x12xf32>
+    ```
+
+    The example is run in
+    test/Conversion/ExpandShapeToReinterpretCast/dynamic.mlir.
+  }];
+  let dependentDialects = [
+    "::mlir::affine::AffineDialect", "::mlir::memref::MemRefDialect"
+  ];
+  let statistics = [
+    Statistic<"numLowered", "num-lowered", "Ops lowered">
+  ];
+}
+
 #endif // STRUCTURED_CONVERSION_PASSES_TD
