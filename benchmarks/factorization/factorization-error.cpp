@@ -46,6 +46,7 @@ static constexpr const char *usage =
   --seed N             of BLAST (0)
   --output FILE.json   write the results there and how they were made to
                        FILE.info.json; without it they go to standard output
+  --append FILE.json   the same, after the results that the file holds
 )";
 
 namespace {
@@ -65,6 +66,7 @@ struct Configuration {
   std::vector<double> keep = {0.5};
   int64_t rankMultiple = 1;
   BlastOptions blast;
+  bool append = false;
 };
 
 /// One matrix as one structure.
@@ -145,9 +147,10 @@ static Configuration parseCommandLine(int argc, char **argv) {
       configuration.blast.maxIterations = parseNumber<int64_t>(argument, value);
     else if (argument == "--seed")
       configuration.blast.seed = parseNumber<uint64_t>(argument, value);
-    else if (argument == "--output")
+    else if (argument == "--output" || argument == "--append") {
       configuration.output = value;
-    else
+      configuration.append = argument == "--append";
+    } else
       fail("unknown option " + argument);
   }
   for (const std::string &structure : configuration.structures)
@@ -282,6 +285,12 @@ int main(int argc, char **argv) {
   std::vector<Matrix> matrices = readMatrices(configuration);
 
   json results = json::array();
+  if (configuration.append) {
+    std::ifstream previous(configuration.output);
+    results = json::parse(previous, nullptr, /*allow_exceptions=*/false);
+    if (!results.is_array())
+      fail(configuration.output + ": no list of results to append to");
+  }
   for (const std::string &structure : configuration.structures) {
     // One block is all that there is to the SVD.
     std::vector<int64_t> blockCounts = configuration.blocks;
