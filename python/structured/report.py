@@ -51,16 +51,22 @@ def totals(layers: Sequence[Mapping], model_parameters: int) -> dict[str, int]:
     """Parameters and multiply-adds per token, before and after.
 
     `model_parameters` counts every weight of the original model; the layers
-    are those recognised as linear.
+    are those recognised as linear. Layers that share a weight ("fc", "fc#2")
+    count its parameters once.
     """
-    dense = sum(layer["dense_parameters"] for layer in layers)
-    kept = sum(layer["parameters"] for layer in layers)
+    dense, kept = {}, {}
+    for layer in layers:
+        weight = layer["layer"].split("#")[0]
+        factors = (weight, *(layer.get(key) for key in ("structure", "b_out", "b_in", "rank")))
+        dense[weight] = layer["dense_parameters"]
+        kept[factors] = layer["parameters"]
+    linear_dense, linear = sum(dense.values()), sum(kept.values())
     return {
         "linear_layers": len(layers),
         "factorized_layers": sum(layer["structure"] != "dense" for layer in layers),
-        "linear_parameters_dense": dense, "linear_parameters": kept,
+        "linear_parameters_dense": linear_dense, "linear_parameters": linear,
         "model_parameters_dense": model_parameters,
-        "model_parameters": model_parameters - dense + kept,
+        "model_parameters": model_parameters - linear_dense + linear,
         "multiply_adds_dense": sum(m * n for m, n in (layer["shape"] for layer in layers)),
         "multiply_adds": sum(layer["multiply_adds"] for layer in layers),
     }

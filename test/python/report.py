@@ -28,6 +28,12 @@ class Report(unittest.TestCase):
         self.assertEqual((dense["linear_parameters"], dense["model_parameters"],
                           dense["multiply_adds"], dense["factorized_layers"]), (40, 100, 40, 0))
 
+    def test_shared_weight_counts_once(self):
+        sums = report.totals([*LAYERS, LAYERS[0] | {"layer": "a#2"}], 100)
+        self.assertEqual((sums["linear_layers"], sums["linear_parameters_dense"],
+                          sums["linear_parameters"], sums["model_parameters"],
+                          sums["multiply_adds"]), (3, 40, 22, 82, 36))
+
     def test_layer_table(self):
         self.assertEqual(report.layer_table(LAYERS).splitlines()[2:], [
             "| a     | 8×4   | blast 2×1 |    1 |         14 |            14 |         0.2500"
