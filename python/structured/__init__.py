@@ -8,6 +8,8 @@ Modules:
   minilm     all-MiniLM-L6-v2 as an ONNX file, its tokenizer and pooling
   pipeline   the compiler's tools, one function per step
   runtime    compiled modules called with NumPy arrays
+  factors    factor files back to dense weights
+  mainjob    all-MiniLM-L6-v2 end to end
   driver     the command line (`structured`, `python -m structured`)
   evaluation errors, similarities and timings of a model against another
   report     tables in Markdown

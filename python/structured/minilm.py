@@ -13,7 +13,7 @@ unit length (Reimers and Gurevych 2019, arXiv 1908.10084).
 import json
 import os
 from pathlib import Path
-from typing import Sequence
+from typing import Mapping, Sequence
 
 import numpy as np
 
@@ -155,12 +155,14 @@ class _Bert:
 
 
 def write_onnx(path: Path, batch: int = 1, sequence: int = 128,
-               directory: Path | None = None) -> None:
+               directory: Path | None = None,
+               replacements: Mapping[str, np.ndarray] | None = None) -> None:
     """Writes all-MiniLM-L6-v2 as one ONNX file (opset 17, 90 MB).
 
     Inputs: input_ids, attention_mask, token_type_ids, each [batch, sequence]
     i64. Output: last_hidden_state [batch, sequence, 384] f32. Initialisers
     keep the checkpoint's names and layouts (a linear's weight is [out, in]).
+    `replacements` stand in for checkpoint tensors of the same name and shape.
     Raises StructuredError for a sequence above 512 or an incomplete checkpoint.
     """
     import onnx
@@ -171,6 +173,10 @@ def write_onnx(path: Path, batch: int = 1, sequence: int = 128,
         weights = safetensors.numpy.load_file(directory / "model.safetensors")
     except (OSError, ValueError, safetensors.SafetensorError) as error:
         raise StructuredError(f"{directory}: not a readable checkpoint: {error}") from error
+    for name, array in (replacements or {}).items():
+        if name not in weights or weights[name].shape != array.shape:
+            raise StructuredError(f"{directory}: has no tensor '{name}' of shape {array.shape}")
+        weights[name] = array
     if not 1 <= sequence <= config["max_position_embeddings"] or batch < 1:
         raise StructuredError(f"all-MiniLM-L6-v2: batch {batch}, sequence {sequence} "
                               f"out of range (sequence at most {config['max_position_embeddings']})")

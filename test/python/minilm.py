@@ -105,6 +105,8 @@ class MiniLM(unittest.TestCase):
             minilm.write_onnx(self.path, directory=Path("/nonexistent"))
         with self.assertRaisesRegex(StructuredError, "cannot write"):
             minilm.write_onnx(Path("/nonexistent/x.onnx"))
+        with self.assertRaisesRegex(StructuredError, r"no tensor 'pooler' of shape \(2,\)"):
+            minilm.write_onnx(self.path, replacements={"pooler": np.zeros(2)})
 
     def test_without_torch(self):
         self.assertNotIn("torch", sys.modules)
