@@ -364,8 +364,8 @@ FailureOr<LinearLayer> RoleMatcher::match() {
 
   std::optional<WeightMatrix> matrix = getWeightMatrix(
       view, weightLayout(outFeatures), weightLayout(inFeatures));
-  if (!matrix)
-    return fail("only a part of the weight is read");
+  if (!matrix || !matrix->coversSource())
+    return fail("only a part of the weight is read, or some of it twice");
 
   LinearLayer layer{op, input, weight, init, std::move(*matrix),
                     {}, {},    {},     {},   {}};
@@ -588,20 +588,22 @@ structured::matchLinearLayer(linalg::LinalgOp op,
 
   // No operand is a weight for sure. A function argument may be one, the right
   // operand rather than the left if both are, the one of rank 2 first.
+  auto getSource = [](OpOperand *operand) {
+    return traceView(operand->get(), /*throughSlices=*/true).source;
+  };
   SmallVector<std::pair<OpOperand *, OpOperand *>, 2> candidates;
   auto addCandidate = [&](OpOperand *input, OpOperand *weight,
                           std::optional<WeightKind> kind) {
     if (kind == WeightKind::Argument && !dependsOnWeightsOnly(input->get()) &&
-        mayBeWeight(traceView(weight->get()).source))
+        mayBeWeight(getSource(weight)))
       candidates.push_back({input, weight});
   };
   if (options.matchArguments) {
     addCandidate(lhs, rhs, rhsKind);
     addCandidate(rhs, lhs, lhsKind);
   }
-  auto getSourceRank = [](OpOperand *operand) {
-    return cast<RankedTensorType>(traceView(operand->get()).source.getType())
-        .getRank();
+  auto getSourceRank = [&](OpOperand *operand) {
+    return cast<RankedTensorType>(getSource(operand).getType()).getRank();
   };
   if (candidates.size() == 2 &&
       getSourceRank(candidates[1].second) < getSourceRank(candidates[0].second))

@@ -103,7 +103,7 @@ static FailureOr<SmallVector<DimLayout>> expand(ArrayRef<LayoutMode> modes,
 /// The view of a tensor as its own source.
 static TracedTensor getSourceView(Value source) {
   auto type = cast<RankedTensorType>(source.getType());
-  TracedTensor view{source, type.getElementType(), {}};
+  TracedTensor view{source, type.getElementType(), {}, 0};
   view.dims.resize(type.getRank());
   int64_t stride = 1;
   for (int64_t i = type.getRank(); i-- > 0;) {
@@ -149,7 +149,8 @@ static std::optional<TracedTensor> convert(TracedTensor view,
 }
 
 /// The view of the result of an op whose body yields an input.
-static std::optional<TracedTensor> traceLinalgOp(linalg::LinalgOp op) {
+static std::optional<TracedTensor> traceLinalgOp(linalg::LinalgOp op,
+                                                 bool throughSlices) {
   OpOperand *operand = getMovedInput(op);
   if (!operand || !isa<RankedTensorType>(operand->get().getType()))
     return std::nullopt;
@@ -162,7 +163,7 @@ static std::optional<TracedTensor> traceLinalgOp(linalg::LinalgOp op) {
     return std::nullopt;
 
   std::optional<TracedTensor> view =
-      convert(traceView(operand->get()), type.getElementType());
+      convert(traceView(operand->get(), throughSlices), type.getElementType());
   if (!view)
     return std::nullopt;
   SmallVector<DimLayout> dims;
@@ -181,9 +182,9 @@ static std::optional<TracedTensor> traceLinalgOp(linalg::LinalgOp op) {
 }
 
 /// The view of `type`'s shape of the elements of `source` in row-major order.
-static std::optional<TracedTensor> traceReshape(Value source,
-                                                RankedTensorType type) {
-  TracedTensor view = traceView(source);
+static std::optional<TracedTensor>
+traceReshape(Value source, RankedTensorType type, bool throughSlices) {
+  TracedTensor view = traceView(source, throughSlices);
   SmallVector<LayoutMode> modes;
   for (const DimLayout &dim : view.dims)
     modes.append(dim.begin(), dim.end());
@@ -195,16 +196,45 @@ static std::optional<TracedTensor> traceReshape(Value source,
   return view;
 }
 
-static std::optional<TracedTensor> traceProducer(Operation *op) {
+/// The view of a slice at static places: failure where it cuts across a
+/// dimension that is no single run.
+static std::optional<TracedTensor> traceSlice(tensor::ExtractSliceOp op) {
+  if (ShapedType::isDynamicShape(op.getStaticOffsets()) ||
+      ShapedType::isDynamicShape(op.getStaticSizes()) ||
+      ShapedType::isDynamicShape(op.getStaticStrides()))
+    return std::nullopt;
+  TracedTensor view = traceView(op.getSource(), /*throughSlices=*/true);
+  llvm::SmallBitVector dropped = op.getDroppedDims();
+  SmallVector<DimLayout> dims;
+  for (auto [i, modes] : llvm::enumerate(view.dims)) {
+    int64_t offset = op.getStaticOffset(i), size = op.getStaticSize(i);
+    int64_t step = op.getStaticStride(i);
+    bool isAll = size == op.getSourceType().getDimSize(i); // from 0 by 1
+    DimLayout sliced = modes;
+    if (!isAll && !modes.empty()) {
+      if (modes.size() > 1 || ShapedType::isDynamic(modes[0].stride))
+        return std::nullopt;
+      view.offset += offset * modes[0].stride;
+      sliced = coalesce(LayoutMode{size, step * modes[0].stride});
+    }
+    if (!dropped[i])
+      dims.push_back(sliced);
+  }
+  view.dims = std::move(dims);
+  return view;
+}
+
+static std::optional<TracedTensor> traceProducer(Operation *op,
+                                                 bool throughSlices) {
   if (auto linalgOp = dyn_cast<linalg::LinalgOp>(op))
-    return traceLinalgOp(linalgOp);
+    return traceLinalgOp(linalgOp, throughSlices);
   if (auto castOp = dyn_cast<tensor::CastOp>(op)) {
     if (!isa<RankedTensorType>(castOp.getSource().getType()))
       return std::nullopt;
-    return traceView(castOp.getSource());
+    return traceView(castOp.getSource(), throughSlices);
   }
   if (auto collapseOp = dyn_cast<tensor::CollapseShapeOp>(op)) {
-    TracedTensor view = traceView(collapseOp.getSrc());
+    TracedTensor view = traceView(collapseOp.getSrc(), throughSlices);
     SmallVector<DimLayout> dims;
     for (const ReassociationIndices &group :
          collapseOp.getReassociationIndices()) {
@@ -217,7 +247,7 @@ static std::optional<TracedTensor> traceProducer(Operation *op) {
     return view;
   }
   if (auto expandOp = dyn_cast<tensor::ExpandShapeOp>(op)) {
-    TracedTensor view = traceView(expandOp.getSrc());
+    TracedTensor view = traceView(expandOp.getSrc(), throughSlices);
     SmallVector<DimLayout> dims(expandOp.getResultType().getRank());
     for (auto [modes, group] :
          llvm::zip_equal(view.dims, expandOp.getReassociationIndices())) {
@@ -238,22 +268,22 @@ static std::optional<TracedTensor> traceProducer(Operation *op) {
     if (!type || !type.hasStaticShape() ||
         !isa<RankedTensorType>(reshapeOp.getSource().getType()))
       return std::nullopt;
-    return traceReshape(reshapeOp.getSource(), type);
+    return traceReshape(reshapeOp.getSource(), type, throughSlices);
   }
   if (auto sliceOp = dyn_cast<tensor::ExtractSliceOp>(op)) {
     // As many elements as the source has: it is all of it.
     RankedTensorType from = sliceOp.getSourceType(), to = sliceOp.getType();
-    if (!from.hasStaticShape() || !to.hasStaticShape() ||
-        from.getNumElements() != to.getNumElements())
-      return std::nullopt;
-    return traceReshape(sliceOp.getSource(), to);
+    if (from.hasStaticShape() && to.hasStaticShape() &&
+        from.getNumElements() == to.getNumElements())
+      return traceReshape(sliceOp.getSource(), to, throughSlices);
+    return throughSlices ? traceSlice(sliceOp) : std::nullopt;
   }
   return std::nullopt;
 }
 
-TracedTensor structured::traceView(Value tensor) {
+TracedTensor structured::traceView(Value tensor, bool throughSlices) {
   if (Operation *op = tensor.getDefiningOp())
-    if (std::optional<TracedTensor> view = traceProducer(op))
+    if (std::optional<TracedTensor> view = traceProducer(op, throughSlices))
       return std::move(*view);
   return getSourceView(tensor);
 }
@@ -289,6 +319,10 @@ std::optional<WeightSource> structured::getWeightSource(Value value) {
   if (auto argument = dyn_cast<BlockArgument>(value))
     return getArgumentSource(argument);
   Operation *op = value.getDefiningOp();
+  if (isa<tensor::ExtractSliceOp>(op)) {
+    Value source = traceView(value, /*throughSlices=*/true).source;
+    return source == value ? std::nullopt : getWeightSource(source);
+  }
   if (auto parameter = dyn_cast<ParameterOp>(op))
     return WeightSource{WeightKind::Parameter, parameter.getName().str()};
   if (auto load = dyn_cast<ml_program::GlobalLoadOp>(op))
@@ -331,7 +365,7 @@ static int64_t getModesOffset(ArrayRef<LayoutMode> modes, int64_t index) {
 }
 
 int64_t WeightMatrix::getOffset(int64_t row, int64_t col) const {
-  return getModesOffset(rows, row) + getModesOffset(cols, col);
+  return offset + getModesOffset(rows, row) + getModesOffset(cols, col);
 }
 
 /// Whether `slow` and `fast`, one after the other, are one run.
@@ -342,8 +376,16 @@ static bool isOneRun(ArrayRef<LayoutMode> slow, ArrayRef<LayoutMode> fast) {
   return merged.empty() || (merged.size() == 1 && merged[0].stride == 1);
 }
 
-bool WeightMatrix::isRowMajor() const { return isOneRun(rows, cols); }
-bool WeightMatrix::isTransposed() const { return isOneRun(cols, rows); }
+bool WeightMatrix::coversSource() const {
+  return getNumRows() * getNumCols() ==
+         cast<RankedTensorType>(source.getType()).getNumElements();
+}
+bool WeightMatrix::isRowMajor() const {
+  return coversSource() && isOneRun(rows, cols);
+}
+bool WeightMatrix::isTransposed() const {
+  return coversSource() && isOneRun(cols, rows);
+}
 
 std::optional<WeightMatrix>
 structured::getWeightMatrix(const TracedTensor &view, ArrayRef<LayoutMode> rows,
@@ -352,29 +394,27 @@ structured::getWeightMatrix(const TracedTensor &view, ArrayRef<LayoutMode> rows,
   auto type = cast<RankedTensorType>(view.source.getType());
   if (!origin || !type.hasStaticShape())
     return std::nullopt;
-  // In the order of their strides the modes must count through the source.
+  // A mode must step over all that the faster ones reach.
   SmallVector<LayoutMode> modes(rows);
   modes.append(cols.begin(), cols.end());
   llvm::sort(modes,
              [](LayoutMode a, LayoutMode b) { return a.stride < b.stride; });
-  int64_t covered = 1;
+  int64_t reached = 0;
   for (LayoutMode mode : modes) {
     if (mode.size == 1)
       continue;
-    if (mode.stride != covered)
+    if (mode.stride <= reached)
       return std::nullopt;
-    covered *= mode.size;
+    reached += (mode.size - 1) * mode.stride;
   }
-  if (covered != type.getNumElements())
-    return std::nullopt;
-  return WeightMatrix{view.source, std::move(*origin), view.elementType,
-                      coalesce(rows), coalesce(cols)};
+  return WeightMatrix{view.source,    std::move(*origin), view.elementType,
+                      coalesce(rows), coalesce(cols),     view.offset};
 }
 
 std::optional<WeightMatrix> structured::traceWeight(Value matrix) {
   auto type = dyn_cast<RankedTensorType>(matrix.getType());
   if (!type || type.getRank() != 2 || !type.hasStaticShape())
     return std::nullopt;
-  TracedTensor view = traceView(matrix);
+  TracedTensor view = traceView(matrix, /*throughSlices=*/true);
   return getWeightMatrix(view, view.dims[0], view.dims[1]);
 }

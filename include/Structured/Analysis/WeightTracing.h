@@ -43,6 +43,8 @@ struct TracedTensor {
   mlir::Type elementType;
   /// One layout for each dimension of the tensor.
   llvm::SmallVector<DimLayout> dims;
+  /// Where the tensor's first element lies in the source, in elements.
+  int64_t offset = 0;
 };
 
 /// Follows `tensor`, a value of a ranked tensor type, back as far as its
@@ -51,8 +53,9 @@ struct TracedTensor {
 /// broadcasts and transposes, named or generic), optionally converted between
 /// floating-point types without rounding twice; tensor.cast, collapse_shape,
 /// expand_shape, reshape; tensor.extract_slice that only drops dimensions of
-/// size 1.
-TracedTensor traceView(mlir::Value tensor);
+/// size 1. With `throughSlices` also tensor.extract_slice at static places:
+/// then the tensor may be a part of the source.
+TracedTensor traceView(mlir::Value tensor, bool throughSlices = false);
 
 /// What kind of thing holds a weight.
 enum class WeightKind {
@@ -71,40 +74,42 @@ struct WeightSource {
   std::string name;
 };
 
-/// The weight that `value` is; nothing if it is none. Never looks through ops
-/// that move elements, see `traceView`.
+/// The weight that `value` is, or that it is a static slice of; nothing if it
+/// is none. Looks through no other ops that move elements, see `traceView`.
 std::optional<WeightSource> getWeightSource(mlir::Value value);
 
 /// A weight matrix W [m, n] as it lies in the dense, row-major tensor `source`:
 /// element (i, j) is the source's element `getOffset(i, j)`, converted to
-/// `elementType`. No two elements share an offset, and all of the source is
-/// covered.
+/// `elementType`. No two elements share an offset.
 struct WeightMatrix {
   mlir::Value source;
   WeightSource origin;
   mlir::Type elementType;
   DimLayout rows, cols;
+  int64_t offset = 0; ///< of element (0, 0)
 
   int64_t getNumRows() const; ///< m, the output features
   int64_t getNumCols() const; ///< n, the input features
   /// The place of element (row, col) in the source, in elements.
   int64_t getOffset(int64_t row, int64_t col) const;
-  /// W is the source, read row by row.
+  /// W is all of the source and not only a slice of it.
+  bool coversSource() const;
+  /// W is the whole source, read row by row.
   bool isRowMajor() const;
-  /// W is the transpose of the source read row by row: the source is [n, m] up
-  /// to a reshape.
+  /// W is the transpose of the whole source read row by row: the source is
+  /// [n, m] up to a reshape.
   bool isTransposed() const;
 };
 
 /// The matrix with the given layouts in `view.source`, if that is a weight and
-/// is covered once.
+/// no element of it is read twice.
 std::optional<WeightMatrix> getWeightMatrix(const TracedTensor &view,
                                             llvm::ArrayRef<LayoutMode> rows,
                                             llvm::ArrayRef<LayoutMode> cols);
 
 /// Traces a matrix [m, n] of static shape, such as the weight of a
-/// `structured.linear`, to its source. Nothing if it comes from no weight or
-/// does not cover it once.
+/// `structured.linear`, to its source, of which it may be a slice. Nothing if
+/// it comes from no weight or reads an element twice.
 std::optional<WeightMatrix> traceWeight(mlir::Value matrix);
 
 } // namespace structured

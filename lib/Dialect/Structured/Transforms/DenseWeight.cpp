@@ -182,6 +182,7 @@ std::string structured::getWeightKey(Value weight) {
     stream << op->getName() << op->getAttrDictionary().getAsOpaquePointer();
   else
     stream << matrix->origin.name;
+  stream << "+" << matrix->offset;
   for (const DimLayout &layout : {matrix->rows, matrix->cols}) {
     stream << ";";
     for (const LayoutMode &mode : layout)

@@ -144,3 +144,17 @@ func.func @gathered(%table: tensor<100x8xf32>, %w: tensor<8x6xf32>, %ids: tensor
   %y = linalg.matmul ins(%x, %w : tensor<4x8xf32>, tensor<8x6xf32>) outs(%y0 : tensor<4x6xf32>) -> tensor<4x6xf32>
   return %y : tensor<4x6xf32>
 }
+
+// -----
+
+// A slice of an argument.
+// CHECK-LABEL: func.func @slice(
+// CHECK:         %[[W:.+]] = tensor.extract_slice %arg1
+// CHECK:         structured.linear {layer = "slice.arg1"} ins(%arg0, %[[W]] : tensor<4x8xf32>, tensor<6x8xf32>)
+func.func @slice(%x: tensor<4x8xf32>, %w: tensor<12x8xf32>, %y0: tensor<4x6xf32>) -> tensor<4x6xf32> {
+  %s = tensor.extract_slice %w[6, 0] [6, 8] [1, 1] : tensor<12x8xf32> to tensor<6x8xf32>
+  %e = tensor.empty() : tensor<8x6xf32>
+  %t = linalg.transpose ins(%s : tensor<6x8xf32>) outs(%e : tensor<8x6xf32>) permutation = [1, 0]
+  %y = linalg.matmul ins(%x, %t : tensor<4x8xf32>, tensor<8x6xf32>) outs(%y0 : tensor<4x6xf32>) -> tensor<4x6xf32>
+  return %y : tensor<4x6xf32>
+}

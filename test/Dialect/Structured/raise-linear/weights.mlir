@@ -126,3 +126,27 @@ func.func @reshaped(%x: tensor<4x8xf32>, %y0: tensor<4x12xf32>) -> tensor<4x12xf
   %y = linalg.matmul ins(%x, %c : tensor<4x8xf32>, tensor<?x?xf32>) outs(%y0 : tensor<4x12xf32>) -> tensor<4x12xf32>
   return %y : tensor<4x12xf32>
 }
+
+// -----
+
+// Slices of a weight, as in attention with a packed projection of which the
+// queries take one part and keys and values another.
+// CHECK-LABEL: func.func @slices(
+// CHECK-DAG:     %[[W:.+]] = structured.parameter "in_proj.weight" : tensor<12x4xf32>
+// CHECK-DAG:     %[[Q:.+]] = tensor.extract_slice %[[W]][0, 0] [4, 4] [1, 1]
+// CHECK-DAG:     %[[KV:.+]] = tensor.extract_slice %[[W]][4, 0] [8, 4] [1, 1]
+// CHECK:         structured.linear {layer = "in_proj"} ins(%arg0, %[[Q]] : tensor<5x4xf32>, tensor<4x4xf32>)
+// CHECK:         structured.linear {layer = "in_proj#2"} ins(%arg1, %[[KV]] : tensor<7x4xf32>, tensor<8x4xf32>)
+func.func @slices(%x: tensor<5x4xf32>, %z: tensor<7x4xf32>, %q0: tensor<5x4xf32>, %k0: tensor<7x8xf32>)
+    -> (tensor<5x4xf32>, tensor<7x8xf32>) {
+  %w = structured.parameter "in_proj.weight" : tensor<12x4xf32>
+  %wq = tensor.extract_slice %w[0, 0] [4, 4] [1, 1] : tensor<12x4xf32> to tensor<4x4xf32>
+  %wk = tensor.extract_slice %w[4, 0] [8, 4] [1, 1] : tensor<12x4xf32> to tensor<8x4xf32>
+  %e = tensor.empty() : tensor<4x4xf32>
+  %wqt = linalg.transpose ins(%wq : tensor<4x4xf32>) outs(%e : tensor<4x4xf32>) permutation = [1, 0]
+  %f = tensor.empty() : tensor<4x8xf32>
+  %wkt = linalg.transpose ins(%wk : tensor<8x4xf32>) outs(%f : tensor<4x8xf32>) permutation = [1, 0]
+  %q = linalg.matmul ins(%x, %wqt : tensor<5x4xf32>, tensor<4x4xf32>) outs(%q0 : tensor<5x4xf32>) -> tensor<5x4xf32>
+  %k = linalg.matmul ins(%z, %wkt : tensor<7x4xf32>, tensor<4x8xf32>) outs(%k0 : tensor<7x8xf32>) -> tensor<7x8xf32>
+  return %q, %k : tensor<5x4xf32>, tensor<7x8xf32>
+}
