@@ -10,6 +10,7 @@
 #include "Structured/Conversion/Passes.h"
 #include "Structured/Dialect/Structured/IR/Structured.h"
 #include "Structured/Dialect/Structured/Transforms/Passes.h"
+#include "Structured/Pipelines/Cpu.h"
 
 #include "mlir/IR/DialectRegistry.h"
 
@@ -25,6 +26,7 @@ inline void registerAllDialects(mlir::DialectRegistry &registry) {
 inline void registerAllPasses() {
   registerStructuredTransformsPasses();
   registerStructuredConversionPasses();
+  registerCpuPipelines();
 }
 
 } // namespace structured

@@ -52,6 +52,348 @@ def StructuredToLinalg : Pass<"structured-to-linalg"> {
   ];
 }
 
+def ContractionsToVector : Pass<"structured-contractions-to-vector"> {
+  let summary = "lower contractions on memrefs to register-blocked vector code";
+  let description = [{
+    Replaces each contraction on memrefs (`linalg.matmul`, `linalg.contract`, a
+    `linalg.generic` that multiplies and adds, …) by loops around a kernel that
+    keeps a tile of the result in vector registers:
+
+    ```
+    for each batch, block of rows, panel of columns, in parallel
+      for each block of the reduction
+        pack the panel of the right-hand side
+        for each tile of rows: kernel
+    ```
+
+    - The innermost dimension of the result is vectorised. It belongs to one
+      operand only (then the other one's elements are broadcast), or to both.
+    - The tile's rows and vectors are chosen from the sizes and the number of
+      registers, so that the units are busy and remainders small. A remainder of
+      columns is masked, one of rows gets a kernel of its own.
+    - The panel is packed where it would be reused but not stay in the L1 cache,
+      where its columns are not contiguous, or where its type is narrow.
+    - Sums are formed in f32 (f64 for f64) and rounded once, also where the
+      result has a narrower type.
+
+    Before:
+
+    ```mlir
+    linalg.matmul ins(%a, %b : memref<2x8xf32>, memref<8x16xf32>)
+                  outs(%c : memref<2x16xf32>)
+    ```
+
+    After, with `vector-bits=512`:
+
+    ```mlir
+    %c0 = vector.load %c[%0, %j] : memref<2x16xf32>, vector<16xf32>
+    %c1 = vector.load %c[%1, %j] : memref<2x16xf32>, vector<16xf32>
+    %sums:2 = scf.for %k = %0 to %8 step %1 iter_args(%s0 = %c0, %s1 = %c1) {
+      %bk = vector.load %b[%k, %j] : memref<8x16xf32>, vector<16xf32>
+      %a0 = memref.load %a[%0, %k] : memref<2x8xf32>
+      …
+      %n0 = vector.fma %a0v, %bk, %s0 : vector<16xf32>
+      …
+    }
+    ```
+
+    The example is run in test/Conversion/ContractionsToVector/matmul.mlir. A
+    contraction that is refused (a remark says why) is left for
+    `structured-linalg-to-vector`.
+  }];
+  let options = [
+    Option<"vectorBits", "vector-bits", "int64_t", /*default=*/"256",
+           "Size of a vector register in bits">,
+    Option<"vectorRegisters", "vector-registers", "int64_t", /*default=*/"16",
+           "Number of vector registers">,
+    Option<"parallel", "parallel", "bool", /*default=*/"true",
+           "Make the outer loops of large contractions scf.parallel">
+  ];
+  let dependentDialects = [
+    "::mlir::arith::ArithDialect", "::mlir::memref::MemRefDialect",
+    "::mlir::scf::SCFDialect", "::mlir::vector::VectorDialect"
+  ];
+  let statistics = [
+    Statistic<"numVectorised", "num-vectorised", "Contractions lowered">
+  ];
+}
+
+def LinalgToVector : Pass<"structured-linalg-to-vector"> {
+  let summary = "lower linalg ops on memrefs to loops of vectors";
+  let description = [{
+    Replaces every linalg op on memrefs, and every `memref.copy`, by a nest of
+    loops. The innermost loop goes over vectors if some loop of the op allows
+    it: each operand is the same for all its points or contiguous along it, and
+    the body is made of element-wise ops. What is the same for all lanes stays
+    scalar. A remainder is masked. A reduction over that loop keeps a vector of
+    partial results. Up to two outer loops of a large op become one
+    `scf.parallel`.
+
+    Before:
+
+    ```mlir
+    linalg.generic {indexing_maps = [#ij, #i, #ij],
+                    iterator_types = ["parallel", "parallel"]}
+        ins(%x, %s : memref<4x32xf32>, memref<4xf32>)
+        outs(%y : memref<4x32xf32>) {
+    ^bb0(%a: f32, %b: f32, %out: f32):
+      %m = arith.mulf %a, %b : f32
+      linalg.yield %m : f32
+    }
+    ```
+
+    After, with `vector-bits=512`:
+
+    ```mlir
+    scf.for %i = %0 to %4 step %1 {
+      scf.for %j = %0 to %32 step %16 {
+        %a = vector.load %x[%i, %j] : memref<4x32xf32>, vector<16xf32>
+        %b = memref.load %s[%i] : memref<4xf32>
+        %bv = vector.broadcast %b : f32 to vector<16xf32>
+        %m = arith.mulf %a, %bv : vector<16xf32>
+        vector.store %m, %y[%i, %j] : memref<4x32xf32>, vector<16xf32>
+      }
+    }
+    ```
+
+    The example is run in test/Conversion/LinalgToVector/elementwise.mlir. An op
+    on tensors is left alone, with a remark.
+  }];
+  let options = [
+    Option<"vectorBits", "vector-bits", "int64_t", /*default=*/"256",
+           "Size of a vector register in bits">,
+    Option<"parallel", "parallel", "bool", /*default=*/"true",
+           "Make the outer loops of large ops scf.parallel">
+  ];
+  let dependentDialects = [
+    "::mlir::affine::AffineDialect", "::mlir::arith::ArithDialect",
+    "::mlir::linalg::LinalgDialect", "::mlir::memref::MemRefDialect",
+    "::mlir::scf::SCFDialect", "::mlir::vector::VectorDialect"
+  ];
+  let statistics = [
+    Statistic<"numVectorised", "num-vectorised", "Ops with a loop of vectors">,
+    Statistic<"numScalar", "num-scalar", "Ops with scalar loops only">
+  ];
+}
+
+def TileLayers : Pass<"structured-tile-layers"> {
+  let summary = "tile structured layers over tokens into parallel loops";
+  let description = [{
+    Tiles each BLAST and GBLR layer over its tokens with an `scf.forall`, so
+    that what lies between the stages of a layer (Y and Z) stays in the cache of
+    the core that computes the tile. Layers of no more tokens than a tile, and
+    dense ones, which have nothing between, are left alone.
+
+    Before:
+
+    ```mlir
+    %o = structured.blast.matmul ins(%x, … : tensor<128x8xf32>, …)
+        outs(%o0 : tensor<128x12xf32>) -> tensor<128x12xf32>
+    ```
+
+    After, with `tokens=32`:
+
+    ```mlir
+    %o = scf.forall (%t) = (0) to (128) step (32)
+        shared_outs(%out = %o0) -> (tensor<128x12xf32>) {
+      %xt = tensor.extract_slice %x[%t, 0] [32, 8] [1, 1]
+      %ot = tensor.extract_slice %out[%t, 0] [32, 12] [1, 1]
+      %yt = structured.blast.matmul ins(%xt, … : tensor<32x8xf32>, …)
+          outs(%ot : tensor<32x12xf32>) -> tensor<32x12xf32>
+      scf.forall.in_parallel {
+        tensor.parallel_insert_slice %yt into %out[%t, 0] [32, 12] [1, 1]
+      }
+    }
+    ```
+
+    The example is run in test/Conversion/TileLayers/blast.mlir.
+  }];
+  let options = [
+    Option<"tokens", "tokens", "int64_t", /*default=*/"32",
+           "Tokens in a tile">
+  ];
+  let dependentDialects = [
+    "::mlir::affine::AffineDialect", "::mlir::scf::SCFDialect",
+    "::mlir::tensor::TensorDialect", "::structured::StructuredDialect"
+  ];
+  let statistics = [Statistic<"numTiled", "num-tiled", "Layers tiled">];
+}
+
+def FoldIntoContractions : Pass<"structured-fold-into-contractions"> {
+  let summary = "fold copies and the layout of parameters into contractions";
+  let description = [{
+    Works on tensors:
+
+    - every floating-point contraction becomes a `linalg.contract`;
+    - `linalg.transpose`, `linalg.broadcast` and `linalg.copy` become
+      `linalg.generic`;
+    - an operand of a contraction that is a transposed or broadcast copy is replaced by
+      the original, and the maps say how it is read;
+    - a transposed `structured.parameter` becomes a parameter with a
+      `permutation`, which costs nothing at run time;
+    - a parameter that a contraction multiplies with is stored in the order in
+      which vector code reads it: a dense weight [m, n] as [n, m], BLAST's U
+      [b_out, p, r] as [b_out, r, p] and its Vt [b_in, r, q] as [b_in, q, r].
+
+    Before:
+
+    ```mlir
+    %w = structured.parameter "w" : tensor<12x8xf32>
+    %y = linalg.matmul indexing_maps = [#tn, #mn, #tm]
+        ins(%x, %w : tensor<?x8xf32>, tensor<12x8xf32>)
+        outs(%y0 : tensor<?x12xf32>) -> tensor<?x12xf32>
+    ```
+
+    After:
+
+    ```mlir
+    %w = structured.parameter "w" permutation = [1, 0] : tensor<8x12xf32>
+    %y = linalg.contract indexing_maps = [#tn, #nm, #tm]
+        ins(%x, %w : tensor<?x8xf32>, tensor<8x12xf32>)
+        outs(%y0 : tensor<?x12xf32>) -> tensor<?x12xf32>
+    ```
+
+    The example is run in test/Conversion/FoldIntoContractions/parameter.mlir.
+  }];
+  let dependentDialects = [
+    "::mlir::linalg::LinalgDialect", "::structured::StructuredDialect"
+  ];
+  let statistics = [
+    Statistic<"numPermuted", "num-permuted", "Parameters with a permutation">
+  ];
+}
+
+def FuseElementwise : Pass<"structured-fuse-elementwise"> {
+  let summary = "fuse elementwise linalg ops, but not into contractions";
+  let description = [{
+    Fuses an elementwise `linalg.generic` on tensors into its only user, an
+    elementwise op or a reduction. Unlike upstream's
+    `linalg-fuse-elementwise-ops` it leaves contractions whole and moves no
+    reshapes through them, so that they stay `linalg.contract` for
+    `structured-contractions-to-vector`.
+
+    Before:
+
+    ```mlir
+    %a = linalg.generic … ins(%x : tensor<4x8xf32>) … { math.exp }
+    %b = linalg.generic … ins(%a, %y : tensor<4x8xf32>, …) … { arith.addf }
+    ```
+
+    After:
+
+    ```mlir
+    %b = linalg.generic … ins(%x, %y : tensor<4x8xf32>, …) … {
+      math.exp, arith.addf }
+    ```
+
+    The example is run in test/Conversion/FuseElementwise/basic.mlir.
+  }];
+  let dependentDialects = [
+    "::mlir::affine::AffineDialect", "::mlir::linalg::LinalgDialect",
+    "::mlir::tensor::TensorDialect"
+  ];
+}
+
+def ParametersToArguments
+    : Pass<"structured-parameters-to-arguments", "::mlir::ModuleOp"> {
+  let summary = "turn parameters into trailing function arguments";
+  let description = [{
+    Replaces the `structured.parameter` ops of each function by arguments after
+    its own, one for each name and permutation, in the order of first use: the
+    form of a compiled module's entries. The argument has the attribute
+    `structured.parameter` and, if the op has a permutation,
+    `structured.permutation`.
+
+    Before:
+
+    ```mlir
+    func.func @main(%x: tensor<4x8xf32>) -> tensor<8x12xf32> {
+      %w = structured.parameter "w" permutation = [1, 0] : tensor<8x12xf32>
+      return %w : tensor<8x12xf32>
+    }
+    ```
+
+    After:
+
+    ```mlir
+    func.func @main(%x: tensor<4x8xf32>,
+                    %w: tensor<8x12xf32>
+                        {structured.parameter = "w",
+                         structured.permutation = array<i64: 1, 0>})
+        -> tensor<8x12xf32> {
+      return %w : tensor<8x12xf32>
+    }
+    ```
+
+    The example is run in test/Conversion/ParametersToArguments/basic.mlir. It is
+    an error if a function that uses parameters is called, or if a name is used
+    with two types.
+  }];
+  let dependentDialects = ["::structured::StructuredDialect"];
+  let statistics = [
+    Statistic<"numArguments", "num-arguments", "Arguments added">
+  ];
+}
+
+def PrepareEntries
+    : Pass<"structured-prepare-entries", "::mlir::ModuleOp"> {
+  let summary = "mark public functions as entries of a compiled module";
+  let description = [{
+    Asks for a C interface (`llvm.emit_c_interface`) of each public function
+    with a body, and forbids bufferization to write into its arguments
+    (`bufferization.writable = false`).
+
+    Before:
+
+    ```mlir
+    func.func @main(%x: tensor<4xf32>) -> tensor<4xf32>
+    ```
+
+    After:
+
+    ```mlir
+    func.func @main(%x: tensor<4xf32> {bufferization.writable = false})
+        -> tensor<4xf32> attributes {llvm.emit_c_interface}
+    ```
+
+    The example is run in test/Conversion/PrepareEntries/basic.mlir.
+  }];
+  let dependentDialects = [
+    "::mlir::bufferization::BufferizationDialect",
+    "::mlir::LLVM::LLVMDialect"
+  ];
+  let statistics = [Statistic<"numEntries", "num-entries", "Functions marked">];
+}
+
+def ApproximateMath : Pass<"structured-approximate-math"> {
+  let summary = "replace erf, exp, log and tanh by polynomials";
+  let description = [{
+    Replaces `math.erf`, `math.exp`, `math.log` and `math.tanh` of f32 (f16 and
+    bf16 are extended) by upstream's polynomial approximations, on scalars and
+    vectors: unlike a call of libm they stay in vector registers.
+    test/Integration/CPU/math.py measures their errors.
+
+    Before:
+
+    ```mlir
+    %y = math.exp %x : vector<8xf32>
+    ```
+
+    After:
+
+    ```mlir
+    %k = math.floor …
+    %p = math.fma …
+    ```
+
+    The example is run in test/Conversion/ApproximateMath/basic.mlir.
+  }];
+  let dependentDialects = [
+    "::mlir::arith::ArithDialect", "::mlir::math::MathDialect",
+    "::mlir::vector::VectorDialect"
+  ];
+}
+
 def ExpandShapeToReinterpretCast
     : Pass<"structured-expand-shape-to-reinterpret-cast"> {
   let summary = "lower memref.expand_shape with several dynamic sizes";

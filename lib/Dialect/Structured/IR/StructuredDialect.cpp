@@ -13,6 +13,7 @@
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/Dialect/Utils/IndexingUtils.h"
 #include "mlir/IR/Builders.h"
+#include "mlir/IR/BuiltinDialect.h"
 #include "mlir/IR/DialectImplementation.h"
 #include "mlir/IR/PatternMatch.h"
 #include "mlir/Interfaces/FunctionInterfaces.h"
@@ -44,22 +45,34 @@ LogicalResult StructuredDialect::verifyRegionArgAttribute(Operation *op,
                                                           unsigned regionIndex,
                                                           unsigned argIndex,
                                                           NamedAttribute attr) {
-  if (attr.getName() != kParameterAttrName &&
-      attr.getName() != kInputNameAttrName)
-    return op->emitError() << "unknown argument attribute '"
-                           << attr.getName().getValue() << "'";
-  auto name = dyn_cast<StringAttr>(attr.getValue());
-  if (!name || name.empty())
-    return op->emitError() << "argument attribute '"
-                           << attr.getName().getValue()
-                           << "' must be a string that is not empty";
+  StringRef attrName = attr.getName().getValue();
+  if (attrName != kParameterAttrName && attrName != kInputNameAttrName &&
+      attrName != kPermutationAttrName)
+    return op->emitError() << "unknown argument attribute '" << attrName << "'";
   auto function = dyn_cast<FunctionOpInterface>(op);
   if (!function)
-    return op->emitError() << "argument attribute '"
-                           << attr.getName().getValue()
+    return op->emitError() << "argument attribute '" << attrName
                            << "' belongs on a function's argument";
-  auto type = dyn_cast<ShapedType>(function.getArgumentTypes()[argIndex]);
-  if (attr.getName() == kParameterAttrName && (!type || !type.hasStaticShape()))
+  Type argument = function.getArgumentTypes()[argIndex];
+  auto type = dyn_cast<ShapedType>(argument);
+  // The attributes outlive the lowering of the types to other dialects'.
+  bool isLowered = !isa<BuiltinDialect>(argument.getDialect());
+
+  if (attrName == kPermutationAttrName) {
+    auto permutation = dyn_cast<DenseI64ArrayAttr>(attr.getValue());
+    if (!permutation || !isPermutationVector(permutation.asArrayRef()) ||
+        (!isLowered && (!type || permutation.size() != type.getRank())))
+      return op->emitError() << "argument attribute '" << attrName
+                             << "' must be a permutation of the argument's "
+                                "dimensions, as an array of i64";
+    return success();
+  }
+  auto name = dyn_cast<StringAttr>(attr.getValue());
+  if (!name || name.empty())
+    return op->emitError() << "argument attribute '" << attrName
+                           << "' must be a string that is not empty";
+  if (attrName == kParameterAttrName && !isLowered &&
+      (!type || !type.hasStaticShape()))
     return op->emitError() << "parameter '" << name.getValue()
                            << "' must be a tensor or memref of static shape";
   return success();

@@ -31,6 +31,10 @@ namespace structured {
 /// Name of the function-argument attribute that marks a weight.
 inline constexpr llvm::StringLiteral kParameterAttrName =
     "structured.parameter";
+/// Name of the function-argument attribute that gives a weight's permutation, as
+/// that of structured.parameter.
+inline constexpr llvm::StringLiteral kPermutationAttrName =
+    "structured.permutation";
 /// Name of the function-argument attribute that keeps an input's name.
 inline constexpr llvm::StringLiteral kInputNameAttrName = "structured.name";
 

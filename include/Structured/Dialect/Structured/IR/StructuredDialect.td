@@ -28,6 +28,8 @@ def Structured_Dialect : Dialect {
     Discardable attributes of function arguments:
 
     - `structured.parameter = "name"`: the argument is the weight of that name.
+    - `structured.permutation = array<i64: …>`, beside it: dimension `i` of the
+      argument is dimension `permutation[i]` of the stored tensor.
     - `structured.name = "name"`: the model's name of an input.
   }];
   let useDefaultAttributePrinterParser = 1;

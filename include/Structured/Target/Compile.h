@@ -1,0 +1,57 @@
+// Part of the Structured project, under the Apache License v2.0 with LLVM
+// Exceptions. See LICENSE for license information.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+
+// From a model's IR and weights to a compiled module: what structured-compile
+// does.
+
+#ifndef STRUCTURED_TARGET_COMPILE_H
+#define STRUCTURED_TARGET_COMPILE_H
+
+#include "mlir/IR/DialectRegistry.h"
+#include "mlir/Pass/PassManager.h"
+
+#include <string>
+#include <vector>
+
+namespace structured {
+
+/// What to write.
+enum class EmitKind {
+  Tensors, ///< MLIR after the first half of structured-to-cpu
+  MLIR,    ///< the LLVM dialect
+  LLVMIR,  ///< optimised LLVM IR
+  Assembly,
+  Object,
+  SharedObject ///< a compiled module and its weights
+};
+
+struct CompileOptions {
+  /// MLIR file; "-" is standard input.
+  std::string input;
+  /// Output file; "-" is standard output, except for a shared object. The
+  /// parameters of a shared object are written beside it, with the extension
+  /// .safetensors.
+  std::string output;
+  /// Safetensors files that hold the parameters.
+  std::vector<std::string> weights;
+  EmitKind emit = EmitKind::SharedObject;
+  /// LLVM's name of the processor, or `native`.
+  std::string cpu = "native";
+  /// Run on OpenMP's threads.
+  bool parallel = true;
+  /// Tokens in a tile of a structured layer.
+  int64_t tileTokens = 32;
+  /// The OpenMP library to link with; empty: the one found at configuration.
+  std::string ompLibrary;
+};
+
+/// Compiles. `configure` is called on each pass manager before it runs. Errors
+/// go to standard error; a file is written whole or not at all.
+mlir::LogicalResult
+compile(const CompileOptions &options, const mlir::DialectRegistry &registry,
+        llvm::function_ref<mlir::LogicalResult(mlir::PassManager &)> configure);
+
+} // namespace structured
+
+#endif // STRUCTURED_TARGET_COMPILE_H

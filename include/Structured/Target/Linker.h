@@ -1,0 +1,24 @@
+// Part of the Structured project, under the Apache License v2.0 with LLVM
+// Exceptions. See LICENSE for license information.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+
+#ifndef STRUCTURED_TARGET_LINKER_H
+#define STRUCTURED_TARGET_LINKER_H
+
+#include "llvm/Support/Error.h"
+
+namespace structured {
+
+/// The OpenMP library that the project was configured with.
+llvm::StringRef getDefaultOmpLibrary();
+
+/// Links the object file `object` with the OpenMP library `ompLibrary` into the
+/// shared object `output`, with the first of ld.lld-22, ld.lld and ld that is
+/// beside LLVM or in PATH. An error says what was looked for, or what the
+/// linker said.
+llvm::Error linkSharedObject(llvm::StringRef object, llvm::StringRef output,
+                             llvm::StringRef ompLibrary);
+
+} // namespace structured
+
+#endif // STRUCTURED_TARGET_LINKER_H

@@ -1,0 +1,154 @@
+// Part of the Structured project, under the Apache License v2.0 with LLVM
+// Exceptions. See LICENSE for license information.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+
+#include "Structured/Target/StoredWeights.h"
+
+#include "llvm/ADT/STLExtras.h"
+#include "llvm/ADT/StringMap.h"
+#include "llvm/Support/raw_ostream.h"
+
+#include <cstring>
+
+using namespace structured;
+
+static std::string toString(llvm::ArrayRef<int64_t> shape) {
+  std::string text;
+  llvm::raw_string_ostream stream(text);
+  stream << "[";
+  llvm::interleaveComma(shape, stream);
+  stream << "]";
+  return text;
+}
+
+/// The dtype of safetensors with the runtime's name `name`.
+static std::optional<DType> getStoredDType(llvm::StringRef name) {
+  if (name == "i1")
+    return DType::BOOL;
+  return parseDType(name.upper());
+}
+
+/// The shape of the parameter's source.
+static std::vector<int64_t> getSourceShape(const EntryParameter &parameter) {
+  std::vector<int64_t> shape = parameter.shape;
+  for (auto [dim, source] : llvm::enumerate(parameter.permutation))
+    shape[source] = parameter.shape[dim];
+  return shape;
+}
+
+Result<void> structured::checkParameters(llvm::ArrayRef<Entry> entries,
+                                         const WeightsSet &weights) {
+  for (const Entry &entry : entries)
+    for (const EntryParameter &parameter : entry.parameters) {
+      Result<const TensorView *> tensor = weights.get(parameter.source);
+      if (!tensor)
+        return Error{tensor.error()};
+      std::optional<DType> dtype = getStoredDType(parameter.dtype);
+      std::vector<int64_t> shape = getSourceShape(parameter);
+      if ((*tensor)->dtype != dtype || (*tensor)->shape != shape)
+        return Error{"parameter '" + parameter.source + "' of '" + entry.name +
+                     "' is " + parameter.dtype + toString(shape) +
+                     " in the model, but " +
+                     std::string(getDTypeName((*tensor)->dtype)) +
+                     toString((*tensor)->shape) + " in the weights"};
+    }
+  return {};
+}
+
+/// Copies the row-major tensor `source` to `target`, dimension i of which is
+/// dimension permutation[i] of the source. `shape` is the target's.
+template <typename T>
+static void permute(const std::byte *source, std::byte *target,
+                    llvm::ArrayRef<int64_t> shape,
+                    llvm::ArrayRef<int64_t> permutation) {
+  size_t rank = shape.size();
+  llvm::SmallVector<int64_t> sourceShape(rank), sourceStride(rank),
+      stride(rank);
+  for (size_t i = 0; i < rank; ++i)
+    sourceShape[permutation[i]] = shape[i];
+  int64_t size = 1;
+  for (size_t i = rank; i-- > 0;) {
+    sourceStride[i] = size;
+    size *= sourceShape[i];
+  }
+  for (size_t i = 0; i < rank; ++i)
+    stride[i] = sourceStride[permutation[i]];
+
+  llvm::SmallVector<int64_t> index(rank, 0);
+  int64_t inner = shape.back(), innerStride = stride.back();
+  for (int64_t done = 0; done < size; done += inner) {
+    int64_t offset = 0;
+    for (size_t i = 0; i + 1 < rank; ++i)
+      offset += index[i] * stride[i];
+    for (int64_t i = 0; i < inner; ++i)
+      std::memcpy(target + (done + i) * sizeof(T),
+                  source + (offset + i * innerStride) * sizeof(T), sizeof(T));
+    for (size_t i = rank - 1; i-- > 0;) {
+      if (++index[i] < shape[i])
+        break;
+      index[i] = 0;
+    }
+  }
+}
+
+static std::vector<std::byte> permute(const TensorView &tensor,
+                                      const EntryParameter &parameter) {
+  std::vector<std::byte> bytes(tensor.bytes);
+  switch (getByteWidth(tensor.dtype)) {
+  case 1:
+    permute<uint8_t>(tensor.data, bytes.data(), parameter.shape,
+                     parameter.permutation);
+    break;
+  case 2:
+    permute<uint16_t>(tensor.data, bytes.data(), parameter.shape,
+                      parameter.permutation);
+    break;
+  case 4:
+    permute<uint32_t>(tensor.data, bytes.data(), parameter.shape,
+                      parameter.permutation);
+    break;
+  default:
+    permute<uint64_t>(tensor.data, bytes.data(), parameter.shape,
+                      parameter.permutation);
+    break;
+  }
+  return bytes;
+}
+
+Result<SafetensorsWriter>
+structured::writeParameters(llvm::ArrayRef<Entry> entries,
+                            const WeightsSet &weights,
+                            const std::string &path) {
+  std::vector<const EntryParameter *> parameters;
+  llvm::StringMap<const EntryParameter *> seen;
+  for (const Entry &entry : entries)
+    for (const EntryParameter &parameter : entry.parameters)
+      if (seen.try_emplace(parameter.name, &parameter).second)
+        parameters.push_back(&parameter);
+  // Wider types first: the format allows no padding.
+  llvm::stable_sort(parameters, [](const auto *a, const auto *b) {
+    return getByteWidth(*getStoredDType(a->dtype)) >
+           getByteWidth(*getStoredDType(b->dtype));
+  });
+  std::vector<TensorDeclaration> declarations;
+  for (const EntryParameter *parameter : parameters)
+    declarations.push_back(
+        {parameter->name, *getStoredDType(parameter->dtype), parameter->shape});
+  Result<SafetensorsWriter> writer =
+      SafetensorsWriter::create(path, declarations);
+  if (!writer)
+    return writer;
+  for (const EntryParameter *parameter : parameters) {
+    const TensorView &tensor = *weights.find(parameter->source);
+    Result<void> appended;
+    if (parameter->permutation.empty() || tensor.bytes == 0) {
+      appended = writer->append(parameter->name, tensor.data, tensor.bytes);
+    } else {
+      std::vector<std::byte> bytes = permute(tensor, *parameter);
+      appended = writer->append(parameter->name, bytes.data(), bytes.size());
+    }
+    if (!appended)
+      return Error{appended.error()};
+  }
+  return writer;
+}

@@ -1,0 +1,79 @@
+// Part of the Structured project, under the Apache License v2.0 with LLVM
+// Exceptions. See LICENSE for license information.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+
+// Compiles a model's IR and weights to a module for the runtime.
+
+#include "Structured/InitAll.h"
+#include "Structured/Target/Compile.h"
+
+#include "mlir/InitAllDialects.h"
+#include "mlir/InitAllExtensions.h"
+#include "mlir/Support/Timing.h"
+#include "llvm/Support/CommandLine.h"
+#include "llvm/Support/InitLLVM.h"
+
+namespace cl = llvm::cl;
+using structured::EmitKind;
+
+int main(int argc, char **argv) {
+  llvm::InitLLVM init(argc, argv);
+  cl::OptionCategory category("Options of structured-compile");
+  structured::CompileOptions options;
+  cl::opt<std::string, true> input(cl::Positional, cl::desc("<model.mlir>"),
+                                   cl::location(options.input), cl::init("-"),
+                                   cl::cat(category));
+  cl::opt<std::string, true> output(
+      "o", cl::desc("Output file"), cl::value_desc("file"),
+      cl::location(options.output), cl::init("-"), cl::cat(category));
+  cl::list<std::string> weights(
+      "weights", cl::desc("Safetensors file with parameters (repeatable)"),
+      cl::value_desc("file"), cl::cat(category));
+  cl::opt<EmitKind, true> emit(
+      "emit", cl::desc("What to write"), cl::location(options.emit),
+      cl::values(clEnumValN(EmitKind::Tensors, "tensors",
+                            "MLIR on tensors, lowered to linalg"),
+                 clEnumValN(EmitKind::MLIR, "mlir", "MLIR's LLVM dialect"),
+                 clEnumValN(EmitKind::LLVMIR, "llvm", "LLVM IR"),
+                 clEnumValN(EmitKind::Assembly, "asm", "Assembly"),
+                 clEnumValN(EmitKind::Object, "obj", "Object file"),
+                 clEnumValN(EmitKind::SharedObject, "so",
+                            "Module and weights (default)")),
+      cl::init(EmitKind::SharedObject), cl::cat(category));
+  cl::opt<std::string, true> cpu(
+      "mcpu",
+      cl::desc("Processor to compile for, by LLVM's name (default: native)"),
+      cl::location(options.cpu), cl::init("native"), cl::cat(category));
+  cl::opt<bool, true> parallel(
+      "parallel",
+      cl::desc("Run large loops on OpenMP's threads (default: true)"),
+      cl::location(options.parallel), cl::init(true), cl::cat(category));
+  cl::opt<int64_t, true> tileTokens(
+      "tile-tokens",
+      cl::desc("Tokens in a tile of a structured layer (default: 32)"),
+      cl::location(options.tileTokens), cl::init(32), cl::cat(category));
+  cl::opt<std::string, true> ompLibrary(
+      "omp-library", cl::desc("OpenMP library to link with"),
+      cl::location(options.ompLibrary), cl::cat(category));
+  mlir::registerPassManagerCLOptions();
+  mlir::registerAsmPrinterCLOptions();
+  mlir::registerMLIRContextCLOptions();
+  mlir::registerDefaultTimingManagerCLOptions();
+  cl::HideUnrelatedOptions(category);
+  cl::ParseCommandLineOptions(argc, argv,
+                              "Compile a model for the Structured runtime\n");
+  options.weights.assign(weights.begin(), weights.end());
+
+  mlir::DialectRegistry registry;
+  mlir::registerAllDialects(registry);
+  mlir::registerAllExtensions(registry);
+  structured::registerAllDialects(registry);
+  mlir::DefaultTimingManager timing;
+  mlir::applyDefaultTimingManagerCLOptions(timing);
+  mlir::TimingScope scope = timing.getRootScope();
+  auto configure = [&](mlir::PassManager &pm) {
+    pm.enableTiming(scope);
+    return mlir::applyPassManagerCLOptions(pm);
+  };
+  return mlir::failed(structured::compile(options, registry, configure));
+}
