@@ -4,6 +4,9 @@
 
 #include "Structured/Target/Cpu.h"
 
+#include "Structured/Dialect/Structured/IR/Structured.h"
+
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Target/LLVMIR/Dialect/All.h"
 #include "mlir/Target/LLVMIR/Export.h"
 #include "llvm/Analysis/TargetTransformInfo.h"
@@ -59,8 +62,8 @@ llvm::Expected<CpuTarget> CpuTarget::create(llvm::StringRef cpu) {
   // an entry for each, on or off, and none for tuning.
   for (const llvm::SubtargetFeatureKV &feature :
        result.machine->getMCSubtargetInfo()->getEnabledProcessorFeatures())
-    if (hostFeatures.contains(feature.key()))
-      result.features.push_back(feature.key());
+    if (hostFeatures.contains(feature.Key))
+      result.features.push_back(feature.Key);
 
   // What the code generator says of the vector registers.
   llvm::LLVMContext context;
@@ -85,6 +88,12 @@ llvm::Expected<CpuTarget> CpuTarget::create(llvm::StringRef cpu) {
 std::unique_ptr<llvm::Module>
 structured::translateToLLVMIR(mlir::ModuleOp module, const CpuTarget &target,
                               llvm::LLVMContext &context) {
+  // What the entries' description has taken up means nothing to LLVM.
+  for (auto function : module.getOps<mlir::LLVM::LLVMFuncOp>())
+    for (unsigned index = 0; index < function.getNumArguments(); ++index)
+      for (llvm::StringRef name :
+           {kParameterAttrName, kPermutationAttrName, kInputNameAttrName})
+        function.removeArgAttr(index, name);
   mlir::registerBuiltinDialectTranslation(*module->getContext());
   mlir::registerLLVMDialectTranslation(*module->getContext());
   mlir::registerOpenMPDialectTranslation(*module->getContext());

@@ -7,6 +7,8 @@
 #include "Structured/InitAll.h"
 #include "Structured/Target/Compile.h"
 
+#include "mlir/IR/AsmState.h"
+#include "mlir/IR/MLIRContext.h"
 #include "mlir/InitAllDialects.h"
 #include "mlir/InitAllExtensions.h"
 #include "mlir/Support/Timing.h"
