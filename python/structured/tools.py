@@ -5,6 +5,7 @@
 
 import importlib.util
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -46,7 +47,8 @@ def torch_mlir_opt() -> str:
 def run(name: str, *arguments: str, show_progress: bool = False) -> None:
     """Runs one of our executables, whose results are the files it writes.
 
-    With `show_progress` its standard error goes to ours as it appears.
+    With `show_progress` its standard error goes to ours as it appears, without
+    MLIR's diagnostics: remarks end up in the report, errors in the exception.
     Raises StructuredError with the tool's first error when it fails.
     """
     lines = []
@@ -54,7 +56,7 @@ def run(name: str, *arguments: str, show_progress: bool = False) -> None:
                           stderr=subprocess.PIPE, text=True, errors="replace") as process:
         for line in process.stderr:
             lines.append(line)
-            if show_progress:
+            if show_progress and not re.search(": (error|warning|remark|note): ", line):
                 print(line, end="", file=sys.stderr, flush=True)
     if process.returncode != 0:
         reason = (f"crashed (signal {-process.returncode})" if process.returncode < 0
@@ -63,7 +65,12 @@ def run(name: str, *arguments: str, show_progress: bool = False) -> None:
 
 
 def first_error(text: str) -> str:
-    """The first line of a tool's diagnostics that says "error", else the last."""
+    """The first line of a tool's diagnostics that says "error", else the last.
+
+    MLIR's `<unknown>:0: error: loc("node")` becomes `node`.
+    """
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     errors = [line for line in lines if "error:" in line]
-    return (errors or lines[-1:] or [""])[0]
+    line = (errors or lines[-1:] or [""])[0]
+    line = line.removeprefix("<unknown>:0: ").removeprefix("error: ")
+    return re.sub(r'^loc\("([^"]*)"\):', r"\1:", line)

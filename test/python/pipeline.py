@@ -69,6 +69,8 @@ class Pipeline(unittest.TestCase):
     def test_tool_errors(self):
         for script, message in (("echo a note >&2; echo 'x:1: error: bad layer' >&2; exit 1",
                                  "tool: x:1: error: bad layer"),
+                                ("""echo '<unknown>:0: error: loc("a/b"): bad' >&2; exit 1""",
+                                 "^tool: a/b: bad$"),
                                 ("echo last words >&2; exit 3", "tool: last words"),
                                 ("exit 3", "tool: exit status 3"),
                                 ("kill -SEGV $$", r"tool: crashed \(signal 11\)")):
