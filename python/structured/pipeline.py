@@ -11,6 +11,7 @@ factorization, structured-factorize resumes layer by layer.
 
 import dataclasses
 import json
+import os
 import sys
 import time
 from pathlib import Path
@@ -114,20 +115,16 @@ class Workspace:
             str(raised), _plan_pass(options, model.weights, directory / "plan.json"),
             _pass("structured-factorize", weights=model.weights, output=factors,
                   work_dir=directory / "work", iterations=options.iterations,
-                  report=directory / "layers.json", progress="true"),
-            "--mlir-print-debuginfo", "-o", str(mlir)]
+                  report=directory / "layers.json", progress="true")]
         self._step(f"factorize ({name})", inputs,
                    [mlir, factors, directory / "layers.json"], ["structured-opt"],
-                   lambda: tools.run("structured-opt", *arguments, show_progress=True),
-                   arguments)
+                   lambda: _optimize(arguments, mlir, show_progress=True), arguments)
         self._compile(f"compile ({name})", mlir, [model.weights, factors])
         return CompressedModel(directory)
 
     def _raise(self, model: ImportedModel, raised: Path) -> None:
         self._step("recognise linear layers", [model.mlir], [raised], ["structured-opt"],
-                   lambda: tools.run("structured-opt", str(model.mlir),
-                                     "--structured-raise-linear", "--mlir-print-debuginfo",
-                                     "-o", str(raised)))
+                   lambda: _optimize([str(model.mlir), "--structured-raise-linear"], raised))
 
     def _compile(self, title: str, mlir: Path, weights: Sequence[Path]) -> Path:
         module = mlir.with_suffix(".so")
@@ -153,6 +150,14 @@ class Workspace:
         outputs[0].parent.mkdir(parents=True, exist_ok=True)
         action()
         write_text(stamp, text)
+
+
+def _optimize(arguments: Sequence[str], output: Path, show_progress: bool = False) -> None:
+    """Runs structured-opt; `output` appears only when it is whole."""
+    temporary = output.with_name(f"{output.name}.tmp")
+    tools.run("structured-opt", *arguments, "--mlir-print-debuginfo", "-o", str(temporary),
+              show_progress=show_progress)
+    os.replace(temporary, output)
 
 
 def _identity(path: Path) -> list:
