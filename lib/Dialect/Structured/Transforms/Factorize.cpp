@@ -135,7 +135,9 @@ private:
           !written)
         return emitOptionError() << written.error();
     if (workDir.empty())
-      llvm::sys::fs::remove_directories(directory);
+      if (std::error_code error = llvm::sys::fs::remove_directories(directory))
+        getOperation().emitWarning() << "structured-factorize: cannot remove '"
+                                     << directory << "': " << error.message();
     return success();
   }
 
