@@ -228,6 +228,12 @@ static std::optional<TracedTensor> traceProducer(Operation *op,
                                                  bool throughSlices) {
   if (auto linalgOp = dyn_cast<linalg::LinalgOp>(op))
     return traceLinalgOp(linalgOp, throughSlices);
+  if (isa<arith::ExtFOp, arith::TruncFOp>(op)) { // on tensors
+    if (!isa<RankedTensorType>(op->getOperand(0).getType()))
+      return std::nullopt;
+    return convert(traceView(op->getOperand(0), throughSlices),
+                   getElementTypeOrSelf(op->getResult(0).getType()));
+  }
   if (auto castOp = dyn_cast<tensor::CastOp>(op)) {
     if (!isa<RankedTensorType>(castOp.getSource().getType()))
       return std::nullopt;

@@ -50,11 +50,12 @@ struct TracedTensor {
 /// Follows `tensor`, a value of a ranked tensor type, back as far as its
 /// elements are only moved. The source is `tensor` itself if its producer
 /// computes. Seen through are linalg ops whose body yields an input (copies,
-/// broadcasts and transposes, named or generic), optionally converted between
-/// floating-point types without rounding twice; tensor.cast, collapse_shape,
-/// expand_shape, reshape; tensor.extract_slice that only drops dimensions of
-/// size 1. With `throughSlices` also tensor.extract_slice at static places:
-/// then the tensor may be a part of the source.
+/// broadcasts and transposes, named or generic), conversions between
+/// floating-point types, in such a body or on tensors, that do not round twice;
+/// tensor.cast, collapse_shape, expand_shape, reshape; tensor.extract_slice that
+/// only drops dimensions of size 1. With `throughSlices` also
+/// tensor.extract_slice at static places: then the tensor may be a part of the
+/// source.
 TracedTensor traceView(mlir::Value tensor, bool throughSlices = false);
 
 /// What kind of thing holds a weight.

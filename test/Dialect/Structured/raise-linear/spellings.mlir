@@ -462,3 +462,18 @@ func.func @fma(%x: tensor<4x8xf32>, %y0: tensor<4x12xf32>) -> tensor<4x12xf32> {
   } -> tensor<4x12xf32>
   return %y : tensor<4x12xf32>
 }
+
+// -----
+
+// The same by arith on tensors, and a linalg.copy.
+// CHECK-LABEL: func.func @extended_tensor(
+// CHECK:         structured.linear {layer = "wt"} ins(%arg0, %{{.+}} : tensor<4x8xf32>, tensor<12x8xf32>)
+func.func @extended_tensor(%x: tensor<4x8xf32>, %y0: tensor<4x12xf32>) -> tensor<4x12xf32> {
+  %w = structured.parameter "wt" : tensor<8x12xbf16>
+  %v = arith.extf %w : tensor<8x12xbf16> to tensor<8x12xf32>
+  %e = tensor.empty() : tensor<8x12xf32>
+  %c = linalg.copy ins(%v : tensor<8x12xf32>) outs(%e : tensor<8x12xf32>) -> tensor<8x12xf32>
+  %y = linalg.matmul ins(%x, %c : tensor<4x8xf32>, tensor<8x12xf32>)
+      outs(%y0 : tensor<4x12xf32>) -> tensor<4x12xf32>
+  return %y : tensor<4x12xf32>
+}

@@ -13,6 +13,7 @@ import subprocess
 import sys
 
 LOWER = [
+    "--convert-elementwise-to-linalg",
     "--one-shot-bufferize=bufferize-function-boundaries "
     "function-boundary-type-conversion=identity-layout-map"
 ] + ("--convert-linalg-to-loops --lower-affine --convert-scf-to-cf "
