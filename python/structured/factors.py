@@ -23,14 +23,19 @@ def blast_matrix(u: np.ndarray, s: np.ndarray, vt: np.ndarray) -> np.ndarray:
 
 
 def dense_weights(path: Path) -> dict[str, np.ndarray]:
-    """The dense weight `L.weight` of each BLAST layer L in the factor file."""
+    """The dense weight `L.weight` of each BLAST layer L in the factor file.
+
+    Computed in float64 and rounded to the factors' dtype.
+    """
     import safetensors
     import safetensors.numpy
     try:
         tensors = safetensors.numpy.load_file(path)
-        return {f"{name.removesuffix('.U')}.weight": blast_matrix(
-                    tensors[name], tensors[name.removesuffix("U") + "S"],
-                    tensors[name.removesuffix("U") + "Vt"])
-                for name in tensors if name.endswith(".U")}
+        weights = {}
+        for layer in (name.removesuffix(".U") for name in tensors if name.endswith(".U")):
+            u, s, vt = (tensors[f"{layer}.{factor}"] for factor in ("U", "S", "Vt"))
+            matrix = blast_matrix(*(f.astype(np.float64) for f in (u, s, vt)))
+            weights[f"{layer}.weight"] = matrix.astype(u.dtype)
+        return weights
     except (OSError, KeyError, ValueError, safetensors.SafetensorError) as error:
         raise StructuredError(f"{path}: not a file of BLAST factors: {error}") from error

@@ -29,16 +29,21 @@ from .pipeline import Compression, Workspace
 #: Sentence pairs written for this project: paraphrases, related, unrelated.
 PAIRS = Path(__file__).resolve().parents[2] / "benchmarks/minilm/sentence_pairs.tsv"
 
-#: Largest difference allowed between a compiled model and onnxruntime.
-TOLERANCE = 1e-4
+#: Largest absolute difference allowed between a compiled model and onnxruntime;
+#: hidden states reach 6. In f32 a compressed model rounds more than the dense
+#: matrices that its factors stand for, as the factors' products cancel: the sum
+#: of their absolute values is up to 90 times the matrix, in Frobenius norm.
+DENSE_TOLERANCE = 1e-4
+COMPRESSED_TOLERANCE = 1e-3
 
 
 @dataclasses.dataclass(frozen=True)
 class BuiltModel:
-    """A compiled model and the ONNX file that it must equal."""
+    """A compiled model and the ONNX file that it must equal within `tolerance`."""
 
     module: Path
     reference: Path
+    tolerance: float
     totals: dict[str, int]
 
 
@@ -84,16 +89,16 @@ def compare(result: Results, original: Results) -> dict[str, float]:
     }
 
 
-def check_equal(name: str, result: Results, reference: Results) -> float:
+def check_equal(name: str, result: Results, reference: Results, tolerance: float) -> float:
     """The largest difference from the reference, in hidden states or embeddings.
 
-    StructuredError when it is above TOLERANCE or not a number.
+    StructuredError when it is above `tolerance` or not a number.
     """
     error = max(evaluation.max_error(result.hidden, reference.hidden),
                 evaluation.max_error(result.embeddings, reference.embeddings))
-    if not error <= TOLERANCE:
+    if not error <= tolerance:
         raise StructuredError(f"the compiled model '{name}' differs from onnxruntime by "
-                              f"{error:.3g}, more than {TOLERANCE:g}")
+                              f"{error:.3g}, more than {tolerance:g}")
     return error
 
 
@@ -111,9 +116,10 @@ def build(workspace: Workspace, options: argparse.Namespace) -> dict[str, BuiltM
         minilm.write_onnx(reference, replacements=factors.dense_weights(
             compressed.directory / "factors.safetensors"))
         models[f"keep {keep:g}"] = BuiltModel(compressed.module, reference,
+                                              COMPRESSED_TOLERANCE,
                                               report.totals(compressed.layers, total))
     totals = report.dense_totals(next(iter(models.values())).totals)
-    return {"dense": BuiltModel(dense, onnx, totals)} | models
+    return {"dense": BuiltModel(dense, onnx, DENSE_TOLERANCE, totals)} | models
 
 
 def main_job(options: argparse.Namespace) -> dict:
@@ -134,7 +140,7 @@ def main_job(options: argparse.Namespace) -> dict:
         result = run_sentences(calls[name], tokens)
         reference = driver.onnx_session(model.reference, options.threads)
         difference = check_equal(name, result, run_sentences(
-            lambda inputs: reference.run(None, inputs)[0], tokens))
+            lambda inputs: reference.run(None, inputs)[0], tokens), model.tolerance)
         results[name] = {"totals": model.totals, "difference": difference,
                          **compare(result, original)}
     workspace.say("time")
