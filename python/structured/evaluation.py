@@ -4,6 +4,8 @@
 """How far one model's results are from another's, and how long each takes."""
 
 import dataclasses
+import os
+import platform
 import statistics
 import time
 from typing import Callable, Mapping
@@ -71,3 +73,13 @@ def time_interleaved(calls: Mapping[str, Callable[[], object]], repetitions: int
                 call()
                 seconds[name].append(time.perf_counter() - start)
     return {name: Timing(min(s), statistics.median(s)) for name, s in seconds.items()}
+
+
+def machine() -> str:
+    """The processor and the number of its cores that this process may use."""
+    try:
+        model = next(line.split(":")[1].strip() for line in open("/proc/cpuinfo")
+                     if line.startswith("model name"))
+    except (OSError, StopIteration):
+        model = platform.machine()
+    return f"{model}, {len(os.sched_getaffinity(0))} cores"

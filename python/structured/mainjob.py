@@ -16,6 +16,7 @@ can be interrupted and run again: finished steps are not repeated.
 import argparse
 import csv
 import dataclasses
+import statistics
 import sys
 from pathlib import Path
 
@@ -45,6 +46,7 @@ class BuiltModel:
     reference: Path
     tolerance: float
     totals: dict[str, int]
+    weights_error: float  # mean over the layers of ‖W − Ŵ‖_F / ‖W‖_F
 
 
 @dataclasses.dataclass(frozen=True)
@@ -115,11 +117,12 @@ def build(workspace: Workspace, options: argparse.Namespace) -> dict[str, BuiltM
         reference = compressed.directory / "reference.onnx"
         minilm.write_onnx(reference, replacements=factors.dense_weights(
             compressed.directory / "factors.safetensors"))
-        models[f"keep {keep:g}"] = BuiltModel(compressed.module, reference,
-                                              COMPRESSED_TOLERANCE,
-                                              report.totals(compressed.layers, total))
+        layers = compressed.layers
+        models[f"keep {keep:g}"] = BuiltModel(
+            compressed.module, reference, COMPRESSED_TOLERANCE, report.totals(layers, total),
+            statistics.fmean(layer["relative_error"] for layer in layers))
     totals = report.dense_totals(next(iter(models.values())).totals)
-    return {"dense": BuiltModel(dense, onnx, DENSE_TOLERANCE, totals)} | models
+    return {"dense": BuiltModel(dense, onnx, DENSE_TOLERANCE, totals, 0.0)} | models
 
 
 def main_job(options: argparse.Namespace) -> dict:
@@ -142,14 +145,14 @@ def main_job(options: argparse.Namespace) -> dict:
         difference = check_equal(name, result, run_sentences(
             lambda inputs: reference.run(None, inputs)[0], tokens), model.tolerance)
         results[name] = {"totals": model.totals, "difference": difference,
-                         **compare(result, original)}
+                         "weights_error": model.weights_error, **compare(result, original)}
     workspace.say("time")
     one = {name: array[:1] for name, array in tokens.items()}
     timings = evaluation.time_interleaved(
         {name: (lambda call=call: call(one)) for name, call in calls.items()}, options.repeat)
     return {
         "blocks": options.blocks, "iterations": options.iterations, "pairs": len(pairs),
-        "threads": options.threads, "models": results,
+        "threads": options.threads, "machine": evaluation.machine(), "models": results,
         "seconds": {name: dataclasses.asdict(timing) for name, timing in timings.items()},
     }
 
@@ -162,7 +165,8 @@ def markdown(results: dict) -> str:
         sizes.append([name, *(f"{sums[key]:,}" for key in
                               ("linear_parameters", "model_parameters", "multiply_adds"))])
         quality.append([name, f"{model['difference']:.1e}",
-                        f"{model['hidden_relative_error']:.3f}",
+                        *(f"{model[key]:.3f}" for key in
+                          ("weights_error", "hidden_relative_error")),
                         *(f"{model[key]:.4f}" for key in
                           ("cosine_mean", "cosine_min", "spearman"))])
     timings = {name: evaluation.Timing(**seconds)
@@ -172,13 +176,14 @@ def markdown(results: dict) -> str:
         f"{results['blocks']}×{results['blocks']} blocks, {results['iterations']} iterations.",
         report.table(["model", "linear layers' parameters", "model's parameters",
                       "linear multiply-adds per token"], sizes),
-        report.table(["model", "difference", "hidden error", "cosine mean", "cosine min",
+        report.table(["model", "difference", "weights' error", "hidden error", "cosine mean", "cosine min",
                       "rank correlation"], quality),
         "Difference: largest absolute one from onnxruntime on the same weights, over hidden "
         "states and embeddings. The others are against the original model: relative Frobenius "
-        "error of the hidden states, cosines of the embeddings, Spearman's rank correlation of "
+        "error of the weights (mean over the layers) and of the hidden states, cosines of the embeddings, Spearman's rank correlation of "
         "the pairs' similarities.",
-        f"One sentence, {results['threads']} threads, all models in turn in one run:",
+        f"One sentence, {results['threads']} threads, all models in turn in one run, on "
+        f"{results['machine']}:",
         report.timing_table(timings)]) + "\n"
 
 

@@ -13,8 +13,7 @@ def table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
     texts = [[str(cell) for cell in row] for row in rows]
     widths = [max(len(line[i]) for line in [list(header), *texts])
               for i in range(len(header))]
-    right = [bool(rows) and all(isinstance(row[i], (int, float)) or
-                                _is_number(str(row[i])) for row in rows)
+    right = [bool(rows) and all(_is_number(row[i]) for row in texts)
              for i in range(len(header))]
 
     def line(cells: Sequence[str]) -> str:
@@ -26,7 +25,11 @@ def table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
 
 
 def _is_number(text: str) -> bool:
-    return text in ("", "—") or text.replace(",", "").replace(".", "").rstrip(" %").isdigit()
+    try:
+        float(text.replace(",", "").removesuffix(" %") or 0)
+    except ValueError:
+        return False
+    return True
 
 
 def layer_table(layers: Sequence[Mapping]) -> str:
