@@ -36,6 +36,9 @@ static constexpr int64_t kRowBlock = 128;
 static constexpr int64_t kReductionBlock = 512;
 /// A right-hand side of at most so many bytes stays in the L1 cache unpacked.
 static constexpr int64_t kUnpackedBytes = 32 * 1024;
+/// Parallel tasks that a large contraction is cut into at least, if need be
+/// with smaller blocks of rows.
+static constexpr int64_t kMinTasks = 4;
 /// Multiply-adds below which starting threads costs more than it saves.
 static constexpr int64_t kParallelMultiplyAdds = 128 * 1024;
 
@@ -241,6 +244,7 @@ private:
 
   bool shouldPack() const;
   bool shouldParallelize() const;
+  int64_t getRowBlock() const;
   void emitPanel(Builder &b, SmallVector<Value> ivs, Value rowBegin,
                  Value rowEnd, std::optional<int64_t> rowCount);
   void emitReductionBlock(Builder &b, ArrayRef<Value> ivs, Value begin,
@@ -328,6 +332,25 @@ bool Emitter::shouldParallelize() const {
   return multiplyAdds >= kParallelMultiplyAdds;
 }
 
+int64_t Emitter::getRowBlock() const {
+  std::optional<int64_t> rows = c.row ? c.staticSize(*c.row) : 1;
+  if (!parallel || !rows)
+    return kRowBlock;
+  int64_t tasks = 1;
+  for (auto [dim, kind] : llvm::enumerate(c.kinds)) {
+    if (kind == DimKind::Reduction || dim == c.row)
+      continue;
+    std::optional<int64_t> size = c.staticSize(dim);
+    if (!size)
+      return kRowBlock;
+    tasks *= dim == c.lanes ? llvm::divideCeil(*size, panelWidth()) : *size;
+  }
+  if (tasks >= kMinTasks)
+    return kRowBlock;
+  return std::min<int64_t>(kRowBlock,
+                           llvm::divideCeil(*rows * tasks, kMinTasks));
+}
+
 void Emitter::emit(Builder &b) {
   // The parallel loops: batches, the rows and columns outside the tile, blocks
   // of rows, panels.
@@ -342,7 +365,7 @@ void Emitter::emit(Builder &b) {
     steps.push_back(1);
   }
   std::optional<int64_t> rows = c.row ? c.staticSize(*c.row) : 1;
-  int64_t rowBlock = llvm::divideCeil(kRowBlock, tile.rows) * tile.rows;
+  int64_t rowBlock = llvm::divideCeil(getRowBlock(), tile.rows) * tile.rows;
   bool blocksRows = c.row && (!rows || *rows > rowBlock * 3 / 2);
   if (blocksRows) {
     outer.push_back(*c.row);

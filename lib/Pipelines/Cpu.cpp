@@ -59,6 +59,8 @@ void structured::buildCpuBufferPipeline(OpPassManager &pm,
   pm.addPass(bufferization::createOneShotBufferizePass(bufferize));
   addCleanup(pm);
   bufferization::buildBufferDeallocationPipeline(pm, {});
+  pm.addNestedPass<func::FuncOp>(
+      bufferization::createOptimizeAllocationLivenessPass());
   pm.addPass(createConvertBufferizationToMemRefPass());
 
   // Linalg to loops of vectors.

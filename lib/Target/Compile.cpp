@@ -193,6 +193,11 @@ LogicalResult Compiler::run() {
   auto sources = std::make_shared<llvm::SourceMgr>();
   sources->AddNewSourceBuffer(std::move(buffer), llvm::SMLoc());
   SourceMgrDiagnosticHandler diagnostics(*sources, &context);
+  ScopedDiagnosticHandler filter(&context, [&](Diagnostic &diagnostic) {
+    // Success: the diagnostic goes no further.
+    return success(diagnostic.getSeverity() == DiagnosticSeverity::Remark &&
+                   !options.remarks);
+  });
   module = parseSourceFile<ModuleOp>(sources, &context);
   if (!module)
     return failure();

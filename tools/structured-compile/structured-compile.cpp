@@ -54,6 +54,9 @@ int main(int argc, char **argv) {
       "tile-tokens",
       cl::desc("Tokens in a tile of a structured layer (default: 32)"),
       cl::location(options.tileTokens), cl::init(32), cl::cat(category));
+  cl::opt<bool, true> remarks(
+      "remarks", cl::desc("Print what passes say of what they did not do"),
+      cl::location(options.remarks), cl::init(false), cl::cat(category));
   cl::opt<std::string, true> ompLibrary(
       "omp-library", cl::desc("OpenMP library to link with"),
       cl::location(options.ompLibrary), cl::cat(category));

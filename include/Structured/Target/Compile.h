@@ -42,6 +42,8 @@ struct CompileOptions {
   bool parallel = true;
   /// Tokens in a tile of a structured layer.
   int64_t tileTokens = 32;
+  /// Print what passes say of what they did not do.
+  bool remarks = false;
   /// The OpenMP library to link with; empty: the one found at configuration.
   std::string ompLibrary;
 };
