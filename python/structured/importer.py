@@ -97,7 +97,8 @@ def import_onnx(path: Path, directory: Path,
         linalg = _lower(model, path, stage)
         write_json(stage / "names.json", names)
         tools.run("structured-opt", str(linalg), "--mlir-print-debuginfo",
-                  f"--structured-bind-parameters=names={stage / 'names.json'}",
+                  tools.pass_argument("structured-bind-parameters",
+                                      names=stage / "names.json"),
                   "-o", str(stage / "model.mlir"))
         write_safetensors(stage / "weights.safetensors", list(weights.values()))
         write_json(stage / "model.json", description)

@@ -113,7 +113,7 @@ class Workspace:
         inputs = [raised, model.weights] + ([options.plan] if options.plan else [])
         arguments = [
             str(raised), _plan_pass(options, model.weights, directory / "plan.json"),
-            _pass("structured-factorize", weights=model.weights, output=factors,
+            tools.pass_argument("structured-factorize", weights=model.weights, output=factors,
                   work_dir=directory / "work", iterations=options.iterations,
                   report=directory / "layers.json", progress="true")]
         self._step(f"factorize ({name})", inputs,
@@ -171,17 +171,8 @@ def _identity(path: Path) -> list:
 
 def _plan_pass(options: Compression, weights: Path, written: Path) -> str:
     if options.plan:
-        return _pass("structured-plan", read=options.plan, write=written)
-    return _pass("structured-plan", keep=options.keep, max_error=options.max_error,
+        return tools.pass_argument("structured-plan", read=options.plan, write=written)
+    return tools.pass_argument("structured-plan", keep=options.keep, max_error=options.max_error,
                  structure=options.structure, blocks=options.blocks,
                  layers=options.layers, min_parameters=options.min_parameters,
                  weights=weights, write=written)
-
-
-def _pass(name: str, **options: object) -> str:
-    """A pass with its options as one command-line argument, values quoted."""
-    for option, value in options.items():
-        if "'" in str(value):
-            raise StructuredError(f"--{name}: {option}: a quote (') is not allowed: {value}")
-    return f"--{name}=" + " ".join(f"{option.replace('_', '-')}='{value}'"
-                                   for option, value in options.items())

@@ -64,6 +64,21 @@ def run(name: str, *arguments: str, show_progress: bool = False) -> None:
         raise StructuredError(f"{name}: {reason}")
 
 
+def pass_argument(name: str, **options: object) -> str:
+    """The command-line argument that runs a pass; values are quoted.
+
+    StructuredError for what MLIR's option syntax cannot carry: quotes, and
+    commas in paths, some of which are lists.
+    """
+    for option, value in options.items():
+        forbidden = "'," if isinstance(value, Path) else "'"
+        if any(character in str(value) for character in forbidden):
+            raise StructuredError(f"--{name}: {option}: none of {' '.join(forbidden)} "
+                                  f"is allowed: {value}")
+    return f"--{name}=" + " ".join(f"{option.replace('_', '-')}='{value}'"
+                                   for option, value in options.items())
+
+
 def first_error(text: str) -> str:
     """The first line of a tool's diagnostics that says "error", else the last.
 

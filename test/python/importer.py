@@ -50,7 +50,7 @@ class Importer(unittest.TestCase):
     def setUp(self):
         self.directory = Path(tempfile.mkdtemp(dir=SCRATCH))
         self.onnx = self.directory / "model.onnx"
-        self.out = self.directory / "out"
+        self.out = self.directory / "an out"  # the space is deliberate
 
     def check_fails(self, message, path=None):
         with self.assertRaisesRegex(StructuredError, message) as raised:
@@ -174,7 +174,7 @@ class Importer(unittest.TestCase):
     def test_unwritable_directory(self):
         save_linear(self.onnx)
         self.out.write_text("a file, no directory")
-        self.check_fails("out: cannot write")
+        self.check_fails("an out: cannot write")
 
     def test_full_disk(self):
         # A limit on the file size stands in for a full disk: write(2) fails.
@@ -183,7 +183,7 @@ class Importer(unittest.TestCase):
         limits = resource.getrlimit(resource.RLIMIT_FSIZE)
         resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, limits[1]))
         try:
-            self.check_fails("out: cannot write: File too large")
+            self.check_fails("an out: cannot write: File too large")
         finally:
             resource.setrlimit(resource.RLIMIT_FSIZE, limits)
 

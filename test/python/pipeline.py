@@ -81,10 +81,12 @@ class Pipeline(unittest.TestCase):
             tools.run("no-such-tool")
 
     def test_pass_options(self):
-        self.assertEqual(pipeline._pass("structured-plan", keep=0.5, work_dir="a b"),
+        self.assertEqual(tools.pass_argument("structured-plan", keep=0.5, work_dir="a b"),
                          "--structured-plan=keep='0.5' work-dir='a b'")
-        with self.assertRaisesRegex(StructuredError, "layers: a quote"):
-            pipeline._pass("structured-plan", layers="a'b")
+        with self.assertRaisesRegex(StructuredError, "layers: none of ' is allowed: a'b"):
+            tools.pass_argument("structured-plan", layers="a'b")
+        with self.assertRaisesRegex(StructuredError, "weights: none of ' , is allowed: a,b"):
+            tools.pass_argument("structured-plan", weights=Path("a,b"))
 
 
 unittest.main()
