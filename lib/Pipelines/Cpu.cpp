@@ -62,6 +62,7 @@ void structured::buildCpuBufferPipeline(OpPassManager &pm,
   pm.addNestedPass<func::FuncOp>(
       bufferization::createOptimizeAllocationLivenessPass());
   pm.addPass(createConvertBufferizationToMemRefPass());
+  pm.addNestedPass<func::FuncOp>(createPlanBuffers());
 
   // Linalg to loops of vectors.
   ContractionsToVectorOptions contractions;

@@ -5,6 +5,7 @@
 #ifndef STRUCTURED_CONVERSION_PASSES_H
 #define STRUCTURED_CONVERSION_PASSES_H
 
+#include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Pass/Pass.h"
 
 namespace mlir {

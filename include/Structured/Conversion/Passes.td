@@ -394,6 +394,50 @@ def ApproximateMath : Pass<"structured-approximate-math"> {
   ];
 }
 
+def PlanBuffers : Pass<"structured-plan-buffers", "::mlir::func::FuncOp"> {
+  let summary = "give the buffers of a function places in one allocation";
+  let description = [{
+    Replaces the buffers of static size that the function's first block both
+    allocates and frees by views of one allocation, in which buffers that do not
+    live at the same time overlap (offsets are assigned greedily, the largest
+    buffer first). So a run takes little memory, and takes and returns it once.
+
+    Before:
+
+    ```mlir
+    %a = memref.alloc() : memref<64xf32>
+    use(%a)
+    memref.dealloc %a : memref<64xf32>
+    %b = memref.alloc() : memref<32xf32>
+    use(%b)
+    memref.dealloc %b : memref<32xf32>
+    ```
+
+    After:
+
+    ```mlir
+    %arena = memref.alloc() {alignment = 64 : i64} : memref<256xi8>
+    %a = memref.view %arena[%0][] : memref<256xi8> to memref<64xf32>
+    use(%a)
+    %b = memref.view %arena[%0][] : memref<256xi8> to memref<32xf32>
+    use(%b)
+    memref.dealloc %arena : memref<256xi8>
+    ```
+
+    The example is run in test/Conversion/PlanBuffers/basic.mlir. Run
+    `optimize-allocation-liveness` first, so that buffers are freed after their
+    last use.
+  }];
+  let dependentDialects = [
+    "::mlir::arith::ArithDialect", "::mlir::memref::MemRefDialect"
+  ];
+  let statistics = [
+    Statistic<"numBuffers", "num-buffers", "Buffers placed">,
+    Statistic<"numBytes", "num-bytes", "Bytes of the buffers">,
+    Statistic<"numArenaBytes", "num-arena-bytes", "Bytes allocated for them">
+  ];
+}
+
 def ExpandShapeToReinterpretCast
     : Pass<"structured-expand-shape-to-reinterpret-cast"> {
   let summary = "lower memref.expand_shape with several dynamic sizes";
