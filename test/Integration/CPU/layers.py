@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 # REQUIRES: python-numpy
 # RUN: %python %s %t | FileCheck %s --implicit-check-not=Traceback
-# CHECK: linear_f32_1x1x1:
+# CHECK: linear_f32_1x1x1[T=1]: error
 # CHECK: all layers agree
 """Compiled layers against float64 references of the same factors.
 
