@@ -9,6 +9,8 @@
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/IR/Builders.h"
+#include "mlir/Interfaces/DestinationStyleOpInterface.h"
+#include "llvm/ADT/DenseSet.h"
 
 namespace structured {
 #define GEN_PASS_DEF_PREPAREENTRIES
@@ -17,6 +19,43 @@ namespace structured {
 
 using namespace mlir;
 using namespace structured;
+
+/// Adds to `roots` the values whose memory `value` may be in. A
+/// destination-style op's result, if it is needed beside another one, has
+/// memory of its own; of any other op it may be that of each operand.
+static void collectRoots(Value value, DenseSet<Value> &roots) {
+  Operation *op = value.getDefiningOp();
+  bool isRoot =
+      !op || isa<DestinationStyleOpInterface>(op) || op->getNumRegions() != 0;
+  if (isRoot)
+    roots.insert(value);
+  else
+    for (Value operand : op->getOperands())
+      if (isa<TensorType>(operand.getType()))
+        collectRoots(operand, roots);
+}
+
+/// Copies each returned tensor that may share memory with one returned before.
+static void separateResults(func::FuncOp function) {
+  function.walk([](func::ReturnOp op) {
+    DenseSet<Value> taken;
+    for (OpOperand &operand : op->getOpOperands()) {
+      auto type = dyn_cast<RankedTensorType>(operand.get().getType());
+      if (!type)
+        continue;
+      DenseSet<Value> roots;
+      collectRoots(operand.get(), roots);
+      if (llvm::any_of(roots,
+                       [&](Value root) { return taken.contains(root); })) {
+        OpBuilder builder(op);
+        operand.set(bufferization::AllocTensorOp::create(
+            builder, op.getLoc(), type, /*dynamicSizes=*/ValueRange(),
+            /*copy=*/operand.get()));
+      }
+      taken.insert(roots.begin(), roots.end());
+    }
+  });
+}
 
 namespace {
 struct PrepareEntries : structured::impl::PrepareEntriesBase<PrepareEntries> {
@@ -32,6 +71,7 @@ struct PrepareEntries : structured::impl::PrepareEntriesBase<PrepareEntries> {
           function.setArgAttr(
               index, bufferization::BufferizationDialect::kWritableAttrName,
               builder.getBoolAttr(false));
+      separateResults(function);
       ++numEntries;
     }
   }

@@ -10,61 +10,30 @@
 #include "Structured/Target/Linker.h"
 #include "Structured/Target/StoredWeights.h"
 
+#include "StagedFile.h"
+
 #include "mlir/IR/AsmState.h"
 #include "mlir/Parser/Parser.h"
 #include "mlir/Support/FileUtilities.h"
 #include "llvm/IR/Module.h"
 #include "llvm/Support/FileSystem.h"
-#include "llvm/Support/FileUtilities.h"
 #include "llvm/Support/Path.h"
 #include "llvm/Support/SourceMgr.h"
-#include "llvm/Support/ToolOutputFile.h"
 #include "llvm/Support/WithColor.h"
 
 using namespace mlir;
 using namespace structured;
 
-static LogicalResult fail(const Twine &message) {
+static LogicalResult report(const Twine &message) {
   llvm::WithColor::error(llvm::errs(), "structured-compile") << message << "\n";
   return failure();
 }
 
-static LogicalResult fail(llvm::Error error) {
-  return fail(llvm::toString(std::move(error)));
+static LogicalResult report(llvm::Error error) {
+  return report(llvm::toString(std::move(error)));
 }
 
 namespace {
-/// A file that gets its name only when `keep` is called.
-class StagedFile {
-public:
-  explicit StagedFile(StringRef path) : path(path) {}
-  ~StagedFile() {
-    if (!temporary.empty())
-      llvm::sys::fs::remove(temporary);
-  }
-
-  /// Creates the temporary file beside the final one.
-  LogicalResult create() {
-    if (std::error_code error =
-            llvm::sys::fs::createUniqueFile(path + ".tmp.%%%%%%", temporary)) {
-      temporary.clear();
-      return fail(path + ": cannot write: " + error.message());
-    }
-    return success();
-  }
-  StringRef getTemporary() const { return temporary; }
-  LogicalResult keep() {
-    if (std::error_code error = llvm::sys::fs::rename(temporary, path))
-      return fail(path + ": cannot write: " + error.message());
-    temporary.clear();
-    return success();
-  }
-
-private:
-  std::string path;
-  SmallString<128> temporary;
-};
-
 /// One compilation.
 class Compiler {
 public:
@@ -79,10 +48,11 @@ public:
 private:
   using BuildPipeline = void (*)(OpPassManager &, const CpuPipelineOptions &);
   LogicalResult runPipeline(BuildPipeline build, const CpuTarget &target);
-  LogicalResult
-  write(function_ref<LogicalResult(llvm::raw_pwrite_stream &)> writer);
-  LogicalResult writeModule(llvm::Module &llvmModule, const CpuTarget &target,
-                            ArrayRef<Entry> entries, const WeightsSet &weights);
+  llvm::Error
+  write(function_ref<llvm::Error(llvm::raw_pwrite_stream &)> writer);
+  llvm::Error writeModule(llvm::Module &llvmModule, const CpuTarget &target,
+                          ArrayRef<Entry> entries, const WeightsSet &weights);
+  llvm::Error checkWeightsPath();
 
   const CompileOptions &options;
   MLIRContext context;
@@ -90,6 +60,13 @@ private:
   OwningOpRef<ModuleOp> module;
 };
 } // namespace
+
+/// Where the parameters of the module `path` are stored.
+static std::string getWeightsPath(StringRef path) {
+  SmallString<128> weights(path);
+  llvm::sys::path::replace_extension(weights, "safetensors");
+  return weights.str().str();
+}
 
 LogicalResult Compiler::runPipeline(BuildPipeline build,
                                     const CpuTarget &target) {
@@ -105,91 +82,91 @@ LogicalResult Compiler::runPipeline(BuildPipeline build,
   return pm.run(*module);
 }
 
-LogicalResult
-Compiler::write(function_ref<LogicalResult(llvm::raw_pwrite_stream &)> writer) {
+/// Writes text or an object file to the output.
+llvm::Error
+Compiler::write(function_ref<llvm::Error(llvm::raw_pwrite_stream &)> writer) {
   if (options.output == "-") {
     SmallVector<char, 0> buffer;
     llvm::raw_svector_ostream stream(buffer);
-    if (failed(writer(stream)))
-      return failure();
+    if (llvm::Error error = writer(stream))
+      return error;
     llvm::outs() << stream.str();
-    return success();
+    return llvm::Error::success();
   }
   StagedFile file(options.output);
-  if (failed(file.create()))
-    return failure();
-  std::error_code error;
-  llvm::raw_fd_ostream stream(file.getTemporary(), error);
-  if (error)
-    return fail(options.output + ": cannot write: " + error.message());
-  if (failed(writer(stream)))
-    return failure();
-  stream.close();
-  if (stream.has_error()) {
-    error = stream.error();
-    stream.clear_error();
-    return fail(options.output + ": cannot write: " + error.message());
-  }
+  if (llvm::Error error = file.create())
+    return error;
+  if (llvm::Error error = file.write(writer))
+    return error;
   return file.keep();
 }
 
-LogicalResult Compiler::writeModule(llvm::Module &llvmModule,
-                                    const CpuTarget &target,
-                                    ArrayRef<Entry> entries,
-                                    const WeightsSet &weights) {
-  StagedFile object(options.output + ".o"), module(options.output);
-  if (failed(object.create()) || failed(module.create()))
-    return failure();
-  std::error_code error;
-  llvm::raw_fd_ostream stream(object.getTemporary(), error);
-  if (error)
-    return fail(options.output + ": cannot write: " + error.message());
-  if (llvm::Error emitError = emitCode(
-          llvmModule, target, llvm::CodeGenFileType::ObjectFile, stream))
-    return fail(std::move(emitError));
-  stream.close();
-  if (stream.has_error()) {
-    error = stream.error();
-    stream.clear_error();
-    return fail(options.output + ": cannot write: " + error.message());
-  }
-  if (llvm::Error linkError = linkSharedObject(
-          object.getTemporary(), module.getTemporary(),
-          options.ompLibrary.empty() ? getDefaultOmpLibrary()
-                                     : StringRef(options.ompLibrary)))
-    return fail(std::move(linkError));
+/// Writes the shared object and its weights.
+llvm::Error Compiler::writeModule(llvm::Module &llvmModule,
+                                  const CpuTarget &target,
+                                  ArrayRef<Entry> entries,
+                                  const WeightsSet &weights) {
+  StagedFile module(options.output), object(options.output + ".o");
+  if (llvm::Error error = module.create())
+    return error;
+  if (llvm::Error error = object.create())
+    return error;
+  if (llvm::Error error = object.write([&](llvm::raw_pwrite_stream &stream) {
+        return emitCode(llvmModule, target, llvm::CodeGenFileType::ObjectFile,
+                        stream);
+      }))
+    return error;
+  StringRef ompLibrary = options.ompLibrary;
+  if (ompLibrary.empty())
+    ompLibrary = getDefaultOmpLibrary();
+  if (llvm::Error error = linkSharedObject(object.getTemporary(),
+                                           module.getTemporary(), ompLibrary))
+    return error;
 
-  bool hasParameters = llvm::any_of(
-      entries, [](const Entry &entry) { return !entry.parameters.empty(); });
-  if (hasParameters) {
-    SmallString<128> path(options.output);
-    llvm::sys::path::replace_extension(path, "safetensors");
+  if (llvm::any_of(entries, [](const Entry &entry) {
+        return !entry.parameters.empty();
+      })) {
     Result<SafetensorsWriter> writer =
-        writeParameters(entries, weights, path.str().str());
+        writeParameters(entries, weights, getWeightsPath(options.output));
     if (!writer)
-      return fail(writer.error());
+      return llvm::createStringError(writer.error());
     if (Result<void> finished = writer->finish(); !finished)
-      return fail(finished.error());
+      return llvm::createStringError(finished.error());
   }
   return module.keep();
 }
 
+/// An error if the stored parameters would replace weights that are read.
+llvm::Error Compiler::checkWeightsPath() {
+  std::string path = getWeightsPath(options.output);
+  for (StringRef weights : options.weights)
+    if (llvm::sys::fs::equivalent(weights, path))
+      return llvm::createStringError("'" + path +
+                                     "', where the module's weights go, holds "
+                                     "the model's: choose another output");
+  return llvm::Error::success();
+}
+
 LogicalResult Compiler::run() {
-  if (options.emit == EmitKind::SharedObject && options.output == "-")
-    return fail("a module cannot be written to standard output: name a file "
-                "with -o");
+  bool isModule = options.emit == EmitKind::SharedObject;
+  if (isModule && options.output == "-")
+    return report("a module cannot be written to standard output: name a file "
+                  "with -o");
+  if (isModule)
+    if (llvm::Error error = checkWeightsPath())
+      return report(std::move(error));
   llvm::Expected<CpuTarget> target = CpuTarget::create(options.cpu);
   if (!target)
-    return fail(target.takeError());
+    return report(target.takeError());
   Result<WeightsSet> weights = WeightsSet::open(options.weights);
   if (!weights)
-    return fail(weights.error());
+    return report(weights.error());
 
   std::string message;
   std::unique_ptr<llvm::MemoryBuffer> buffer =
       openInputFile(options.input, &message);
   if (!buffer)
-    return fail(message);
+    return report(message);
   auto sources = std::make_shared<llvm::SourceMgr>();
   sources->AddNewSourceBuffer(std::move(buffer), llvm::SMLoc());
   SourceMgrDiagnosticHandler diagnostics(*sources, &context);
@@ -202,51 +179,67 @@ LogicalResult Compiler::run() {
   if (!module)
     return failure();
 
+  auto writeOrReport =
+      [&](function_ref<llvm::Error(llvm::raw_pwrite_stream &)> writer)
+      -> LogicalResult {
+    if (llvm::Error error = write(writer))
+      return report(std::move(error));
+    return success();
+  };
+  auto printModule = [&](llvm::raw_pwrite_stream &stream) {
+    module->print(stream);
+    return llvm::Error::success();
+  };
+
   if (failed(runPipeline(buildCpuTensorPipeline, *target)))
     return failure();
   if (options.emit == EmitKind::Tensors)
-    return write([&](llvm::raw_pwrite_stream &stream) {
-      module->print(stream);
-      return success();
-    });
+    return writeOrReport(printModule);
   FailureOr<std::vector<Entry>> entries = collectEntries(*module);
   if (failed(entries))
     return failure();
-  if (options.emit == EmitKind::SharedObject)
+  if (isModule)
     if (Result<void> checked = checkParameters(*entries, *weights); !checked)
-      return fail(checked.error());
+      return report(checked.error());
   if (failed(runPipeline(buildCpuBufferPipeline, *target)))
     return failure();
   if (options.emit == EmitKind::MLIR)
-    return write([&](llvm::raw_pwrite_stream &stream) {
-      module->print(stream);
-      return success();
-    });
+    return writeOrReport(printModule);
 
   llvm::LLVMContext llvmContext;
   std::unique_ptr<llvm::Module> llvmModule =
       translateToLLVMIR(*module, *target, llvmContext);
   if (!llvmModule)
-    return fail("translation to LLVM IR failed");
+    return report("translation to LLVM IR failed");
   addModuleInterface(
       *llvmModule, *entries,
       describeModule(*entries, target->getCpu(), target->getFeatures()));
   optimize(*llvmModule, *target);
-  if (options.emit == EmitKind::SharedObject)
-    return writeModule(*llvmModule, *target, *entries, *weights);
-  return write([&](llvm::raw_pwrite_stream &stream) -> LogicalResult {
-    if (options.emit == EmitKind::LLVMIR) {
+  switch (options.emit) {
+  case EmitKind::Tensors:
+  case EmitKind::MLIR:
+    break;
+  case EmitKind::LLVMIR:
+    return writeOrReport([&](llvm::raw_pwrite_stream &stream) {
       llvmModule->print(stream, nullptr);
-      return success();
-    }
-    if (llvm::Error error = emitCode(*llvmModule, *target,
-                                     options.emit == EmitKind::Assembly
-                                         ? llvm::CodeGenFileType::AssemblyFile
-                                         : llvm::CodeGenFileType::ObjectFile,
-                                     stream))
-      return fail(std::move(error));
+      return llvm::Error::success();
+    });
+  case EmitKind::Assembly:
+  case EmitKind::Object:
+    return writeOrReport([&](llvm::raw_pwrite_stream &stream) {
+      return emitCode(*llvmModule, *target,
+                      options.emit == EmitKind::Assembly
+                          ? llvm::CodeGenFileType::AssemblyFile
+                          : llvm::CodeGenFileType::ObjectFile,
+                      stream);
+    });
+  case EmitKind::SharedObject:
+    if (llvm::Error error =
+            writeModule(*llvmModule, *target, *entries, *weights))
+      return report(std::move(error));
     return success();
-  });
+  }
+  llvm_unreachable("all kinds are handled");
 }
 
 LogicalResult

@@ -341,7 +341,8 @@ def PrepareEntries
   let description = [{
     Asks for a C interface (`llvm.emit_c_interface`) of each public function
     with a body, and forbids bufferization to write into its arguments
-    (`bufferization.writable = false`).
+    (`bufferization.writable = false`). A returned tensor that may share memory
+    with one returned before it is copied, so that the caller can free each.
 
     Before:
 
@@ -371,7 +372,7 @@ def ApproximateMath : Pass<"structured-approximate-math"> {
     Replaces `math.erf`, `math.exp`, `math.log` and `math.tanh` of f32 (f16 and
     bf16 are extended) by upstream's polynomial approximations, on scalars and
     vectors: unlike a call of libm they stay in vector registers.
-    test/Integration/CPU/math.py measures their errors.
+    test/Integration/CPU/functions.py measures their errors.
 
     Before:
 

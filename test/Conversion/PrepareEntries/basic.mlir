@@ -14,3 +14,24 @@ func.func private @helper(%x: tensor<4xf32>) -> tensor<4xf32> {
 
 // CHECK: func.func private @external(tensor<4xf32>) -> tensor<4xf32>{{$}}
 func.func private @external(tensor<4xf32>) -> tensor<4xf32>
+
+// %b is a view of %a, and %c may be %x: copies. %d has its own memory.
+
+// CHECK-LABEL: func.func @results
+// CHECK: %[[a:.+]] = linalg.exp
+// CHECK: %[[b:.+]] = tensor.expand_shape %[[a]]
+// CHECK: %[[c:.+]] = arith.select
+// CHECK: %[[d:.+]] = linalg.exp
+// CHECK: %[[bc:.+]] = bufferization.alloc_tensor() copy(%[[b]])
+// CHECK: %[[cc:.+]] = bufferization.alloc_tensor() copy(%[[c]])
+// CHECK: return %[[a]], %[[bc]], %arg0, %[[cc]], %[[d]] :
+func.func @results(%x: tensor<4xf32>, %y: tensor<4xf32>, %which: i1)
+    -> (tensor<4xf32>, tensor<2x2xf32>, tensor<4xf32>, tensor<4xf32>, tensor<4xf32>) {
+  %empty = tensor.empty() : tensor<4xf32>
+  %a = linalg.exp ins(%x : tensor<4xf32>) outs(%empty : tensor<4xf32>) -> tensor<4xf32>
+  %b = tensor.expand_shape %a [[0, 1]] output_shape [2, 2] : tensor<4xf32> into tensor<2x2xf32>
+  %c = arith.select %which, %x, %y : tensor<4xf32>
+  %d = linalg.exp ins(%y : tensor<4xf32>) outs(%empty : tensor<4xf32>) -> tensor<4xf32>
+  return %a, %b, %x, %c, %d
+      : tensor<4xf32>, tensor<2x2xf32>, tensor<4xf32>, tensor<4xf32>, tensor<4xf32>
+}
