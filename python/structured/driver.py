@@ -1,7 +1,7 @@
 # Part of the Structured project, under the Apache License v2.0 with LLVM Exceptions.
 # See LICENSE for license information.
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-"""The command line: `structured import`, `structured compress`."""
+"""The command line: `structured import`, `compress`, `checkpoint`."""
 
 import argparse
 import dataclasses
@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from . import evaluation, minilm, report, runtime
+from .checkpoints import cli as checkpoints
 from .errors import StructuredError
 from .files import write_json, write_text
 from .importer import ImportedModel, import_onnx
@@ -75,6 +76,8 @@ def _parser() -> argparse.ArgumentParser:
     compress.add_argument("--threads", type=positive, default=os.cpu_count())
     compress.add_argument("--repeat", type=positive, default=20, help="timed calls of each model")
     compress.set_defaults(command=_compress)
+
+    checkpoints.add_commands(commands)
     return parser
 
 

@@ -9,7 +9,7 @@ import os
 import shutil
 import tempfile
 from pathlib import Path
-from typing import Callable, Iterator, NamedTuple, Sequence
+from typing import Callable, Iterator, Mapping, NamedTuple, Sequence
 
 import numpy as np
 
@@ -75,14 +75,15 @@ class LazyTensor(NamedTuple):
     load: Callable[[], np.ndarray]
 
 
-def write_safetensors(path: Path, tensors: Sequence[LazyTensor]) -> None:
+def write_safetensors(path: Path, tensors: Sequence[LazyTensor],
+                      metadata: Mapping[str, str] | None = None) -> None:
     """Writes a safetensors file, holding one tensor in memory at a time.
 
     The header is padded so that the data starts 64-byte aligned. Raises
     OSError when the file cannot be written; the file may then be partial, so
     call this inside a `staged_directory`.
     """
-    header: dict[str, dict] = {}
+    header: dict[str, dict] = {"__metadata__": dict(metadata)} if metadata else {}
     offset = 0
     for tensor in tensors:
         end = offset + tensor.dtype.itemsize * int(np.prod(tensor.shape))
