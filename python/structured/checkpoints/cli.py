@@ -187,7 +187,8 @@ def _errors(factors: Store, layers: Sequence[layouts.Layer], reference: Store | 
     for layer in layers:
         name = f"{layer.name}.weight"
         if reference and name in reference:
-            weight = reference.read_matrix(name).astype(np.float64)
+            weight = reference.read_matrix(
+                name, layer.origin.get("channels_first", False)).astype(np.float64)
             matrix = (layouts.read_blast(factors, layer.name) if layer.sizes
                       else layouts.read_gblr(factors, layer.name, layer.shape))
             if weight.shape != layer.shape:
@@ -240,7 +241,8 @@ def _stored_layers(store: Store, shapes: dict[str, tuple[int, int]]) -> list[lay
     """The layers of a factor file, without their numbers."""
     origins, result = layouts.origins_of(store), []
     for name, structure in layouts.factor_layers(store).items():
-        layout = origins.get(name, {}).get("layout", structure)
+        origin = origins.get(name, {})
+        layout = origin.get("layout", structure)
         if structure == "blast":
             shapes_bcd = {"B": store.shape(f"{name}.U"), "C": store.shape(f"{name}.Vt"),
                           "D": store.shape(f"{name}.S")}
@@ -249,15 +251,15 @@ def _stored_layers(store: Store, shapes: dict[str, tuple[int, int]]) -> list[lay
                 layouts.read_blast(store, name)  # Says what is wrong.
             result.append(layouts.Layer(
                 name, layout, sizes.shape, f"blast {sizes.b_out}×{sizes.b_in}",
-                count_blast(*sizes.shape, sizes.b_out, sizes.b_in, sizes.rank), [], {}, [],
+                count_blast(*sizes.shape, sizes.b_out, sizes.b_in, sizes.rank), [], origin, [],
                 sizes=sizes))
             continue
-        shape = origins.get(name, {}).get("shape") or shapes.get(name)
+        shape = origin.get("shape") or shapes.get(name)
         if not shape:
             raise StructuredError(f"{store.files[0]}: layer '{name}': the file does not say its "
                                   "shape; give the dense weights with --reference")
         matrix = layouts.read_gblr(store, name, tuple(shape))
         result.append(layouts.Layer(
             name, layout, matrix.shape, f"gblr, {len(matrix.components)} components",
-            count_gblr(matrix.components), [], {}, [], components=matrix.components))
+            count_gblr(matrix.components), [], origin, [], components=matrix.components))
     return result

@@ -111,12 +111,10 @@ def find_layers(store: Store, layers: str = "") -> dict[str, Found]:
         keys[prefix].add(key)
     result: dict[str, Found] = {}
     for prefix, held in keys.items():
-        layout = _layout(store, prefix, held)
-        if not layout:
-            continue
-        match = _CONVOLUTION.fullmatch(prefix) if layout == "gblr" else None
+        match = _CONVOLUTION.fullmatch(prefix)
         name = match["layer"] if match else prefix
-        if not re.search(layers, name):
+        layout = _layout(store, prefix, held) if re.search(layers, name) else None
+        if not layout:
             continue
         kind = "linear" if not match else "taps" if match["tap"] else "integrated"
         if name not in result:
@@ -235,8 +233,9 @@ def _import_blast(store: Store, name: str, orders: blast.Orders, reason: str,
             for factor, key, order in (("U", "B", blast.B_ORDERS[orders.b]),
                                        ("S", "D", blast.D_ORDERS[orders.d]),
                                        ("Vt", "C", blast.C_ORDERS[orders.c]))}
-    return _blast_layer(name, "blast", sizes, dtype, load, options, {"orders": orders._asdict()},
-                        [f"{orders}, decided by {reason}"], str(store.tensors[keys[0]].file))
+    return _blast_layer(name, "blast", sizes, dtype, load, options,
+                        {"orders": orders._asdict()}, [f"{orders}, decided by {reason}"],
+                        str(store.tensors[keys[0]].file))
 
 
 def _import_low_rank(store: Store, name: str, layout: str, options: Options) -> Layer:
@@ -250,7 +249,8 @@ def _import_low_rank(store: Store, name: str, layout: str, options: Options) -> 
     dtype = _element_type(store, [left, right], options)
     load = {"U": lambda: store.read(left)[None], "Vt": lambda: store.read(right)[None],
             "S": lambda: np.ones((1, 1, sizes.rank), dtype)}
-    return _blast_layer(name, layout, sizes, dtype, load, options, {}, [], str(store.tensors[left].file))
+    return _blast_layer(name, layout, sizes, dtype, load, options, {}, [],
+                        str(store.tensors[left].file))
 
 
 def _gblr_layer(name: str, layout: str, matrix: Gblr, options: Options, origin: dict,

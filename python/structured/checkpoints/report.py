@@ -132,7 +132,9 @@ def html_page(title: str, layers: Sequence[dict], sums: dict, pictures: dict[str
     """The report as one self-contained file; `pictures` are SVG texts by layer."""
     def rows(header: Sequence[str], body: Sequence[Sequence[object]]) -> str:
         def line(tag: str, cells: Sequence[object]) -> str:
-            return "<tr>" + "".join(f"<{tag}>{html.escape(str(c))}</{tag}>" for c in cells) + "</tr>"
+            inside = "".join(f"<{tag}>{html.escape(str(cell))}</{tag}>" for cell in cells)
+            return f"<tr>{inside}</tr>"
+
         return "\n".join(["<table>", line("th", header), *(line("td", row) for row in body),
                           "</table>"])
 
@@ -163,7 +165,8 @@ def rectangles(shape: tuple[int, int], components: np.ndarray) -> list[tuple]:
     return [(*rows, *columns, rank)
             for row, height, column, width, rank in np.asarray(components).tolist()
             if height and width and rank
-            for rows in _pieces(row, height, shape[0]) for columns in _pieces(column, width, shape[1])]
+            for rows in _pieces(row, height, shape[0])
+            for columns in _pieces(column, width, shape[1])]
 
 
 def layout_picture(title: str, shape: tuple[int, int], components: np.ndarray) -> str:

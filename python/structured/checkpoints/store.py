@@ -116,11 +116,13 @@ class Store:
         shape = self.shape(name)
         return (shape[0], shape[1] * shape[2] * shape[3]) if len(shape) == 4 else shape
 
-    def read_matrix(self, name: str) -> np.ndarray:
-        """A dense weight; a convolution's [oc,ic,k1,k2] as `oc × (k1 k2 ic)`."""
+    def read_matrix(self, name: str, channels_first: bool = False) -> np.ndarray:
+        """A dense weight; a convolution's [oc,ic,k1,k2] as `oc × (k1 k2 ic)`, or
+        with `channels_first` as `oc × (ic k1 k2)`."""
         array = self.read(name)
         if array.ndim == 4:
-            array = array.transpose(0, 2, 3, 1).reshape(len(array), -1)
+            order = (0, 1, 2, 3) if channels_first else (0, 2, 3, 1)
+            array = array.transpose(order).reshape(len(array), -1)
         return array
 
     def lazy(self, name: str) -> LazyTensor:
