@@ -55,6 +55,13 @@ void structured::multiply(int64_t m, int64_t n, int64_t k, float alpha,
               beta, c, toInt(strideC));
 }
 
+void structured::multiplyVector(int64_t m, int64_t n, Operand a, const float *x,
+                                float *y, bool accumulate) {
+  cblas_sgemv(CblasRowMajor, a.transposed ? CblasTrans : CblasNoTrans,
+              toInt(a.transposed ? n : m), toInt(a.transposed ? m : n), 1,
+              a.data, toInt(a.stride), x, 1, accumulate ? 1 : 0, y, 1);
+}
+
 bool structured::solvePositiveDefinite(float *a, int64_t r, float *b,
                                        int64_t rows) {
   // LAPACK is column-major: it sees the transposes, A·Xᵀ = Bᵀ.

@@ -46,6 +46,11 @@ struct Operand {
 void multiply(int64_t m, int64_t n, int64_t k, float alpha, Operand a,
               Operand b, float beta, float *c, int64_t strideC);
 
+/// y[m] = A[m,n] · x, where the shape is that after transposition; y is
+/// overwritten, or with `accumulate` added to.
+void multiplyVector(int64_t m, int64_t n, Operand a, const float *x, float *y,
+                    bool accumulate);
+
 /// Solves X · A = B for X in place of B: A is symmetric positive definite
 /// [r,r] and is overwritten by its Cholesky factor, B is [rows,r]. False, and B
 /// untouched, if A is not numerically positive definite.
