@@ -10,6 +10,7 @@
 #define STRUCTURED_FACTORIZATION_WORKDIRECTORY_H
 
 #include "Structured/Factorization/Blast.h"
+#include "Structured/Factorization/Gblr.h"
 
 #include <string>
 
@@ -42,6 +43,20 @@ Result<LayerResult> factorizeToDirectory(const std::string &directory,
                                          MatrixRef weight,
                                          const BlastOptions &options,
                                          const ProgressCallback &progress = {});
+
+struct GblrLayerResult : GblrResult {
+  /// True if the factors were found in the work directory.
+  bool reused = false;
+};
+
+/// The same by `factorizeGblr`: the work file holds `<layer>.gblr.U` and
+/// `<layer>.gblr.V` in F32, packed as in `GblrFactors`, and
+/// `<layer>.gblr.components`, I64 [K, 5]: row start, rows, column start,
+/// columns, rank.
+Result<GblrLayerResult>
+factorizeToDirectory(const std::string &directory, const std::string &layer,
+                     MatrixRef weight, const GblrOptions &options,
+                     const ProgressCallback &progress = {});
 
 } // namespace structured
 

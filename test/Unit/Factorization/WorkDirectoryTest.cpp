@@ -175,6 +175,75 @@ TEST_F(WorkDirectoryTest, SurvivesKill) {
   EXPECT_EQ(numFiles(), 4u);
 }
 
+/// GBLR: reused with the same options and weight only, and if undamaged.
+TEST_F(WorkDirectoryTest, Gblr) {
+  GblrOptions gblr;
+  gblr.budget = 160;
+  auto factorize = [&] {
+    auto result = factorizeToDirectory(directory, "a", matrix.ref(), gblr);
+    EXPECT_TRUE(result) << result.error();
+    return result ? std::move(*result) : GblrLayerResult();
+  };
+  GblrLayerResult first = factorize();
+  EXPECT_FALSE(first.reused);
+  EXPECT_GT(first.factors.components.size(), 0u);
+  GblrLayerResult second = factorize();
+  EXPECT_TRUE(second.reused);
+  EXPECT_EQ(second.factors.u, first.factors.u);
+  EXPECT_EQ(second.factors.v, first.factors.v);
+  EXPECT_EQ(second.factors.components.size(), first.factors.components.size());
+  EXPECT_EQ(second.relativeError, first.relativeError);
+  EXPECT_EQ(second.iterations, first.iterations);
+  auto file = SafetensorsFile::open(getWorkFile(directory, "a"));
+  ASSERT_TRUE(file) << file.error();
+  EXPECT_EQ(file->find("a.gblr.components")->shape,
+            (std::vector<int64_t>{
+                static_cast<int64_t>(first.factors.components.size()), 5}));
+
+  GblrOptions original = gblr;
+  std::vector<GblrOptions> others(5, gblr);
+  others[0].budget = 161;
+  others[1].minComponentParameters = 20;
+  others[2].maxIterations = 1;
+  others[3].tolerance = 1e-5;
+  others[4].method = GblrMethod::EnergyRuns;
+  for (const GblrOptions &other : others) {
+    gblr = other;
+    EXPECT_FALSE(factorize().reused);
+    EXPECT_TRUE(factorize().reused);
+  }
+  gblr = original;
+  EXPECT_FALSE(factorize().reused);
+  // BLAST does not take it for its own.
+  EXPECT_FALSE(run("a"));
+  EXPECT_FALSE(factorize().reused);
+
+  // The highest bytes of the last row start, of an element of V and of one of
+  // U, from the end of the file.
+  std::string path = getWorkFile(directory, "a");
+  auto size = static_cast<std::streamoff>(fs::file_size(path));
+  auto componentBytes =
+      static_cast<std::streamoff>(first.factors.components.size() * 40);
+  auto vBytes = static_cast<std::streamoff>(first.factors.v.size() * 4);
+  for (std::streamoff offset : {size - 33, size - componentBytes - 1,
+                                size - componentBytes - vBytes - 1}) {
+    std::fstream damaged(path, std::ios::in | std::ios::out | std::ios::binary);
+    damaged.seekg(offset);
+    char byte = static_cast<char>(damaged.get() ^ 0x40);
+    damaged.seekp(offset);
+    damaged.put(byte);
+    damaged.close();
+    EXPECT_FALSE(factorize().reused) << size - offset;
+    EXPECT_TRUE(factorize().reused);
+  }
+  gblr.budget = 3;
+  auto refused = factorizeToDirectory(directory, "a", matrix.ref(), gblr);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error(),
+            "layer 'a': a budget of 3 parameters is too small: "
+            "the smallest component has 32");
+}
+
 TEST_F(WorkDirectoryTest, ErrorsNameTheLayer) {
   auto errorOf = [&] {
     auto result =
