@@ -959,7 +959,8 @@ static constexpr double kExact = 1e-10;
 static Candidate runGreedy(MatrixRef weight, const GblrOptions &options,
                            const Start &start, double normSquared,
                            Reporter &reporter) {
-  constexpr double raise = 2;
+  // Large raises change the most; where they no longer help, smaller ones may.
+  double raise = 2;
   double target = kExact * normSquared;
   double lowestPrice =
       kExact * normSquared / static_cast<double>(weight.rows * weight.cols);
@@ -995,6 +996,8 @@ static Candidate runGreedy(MatrixRef weight, const GblrOptions &options,
     }
     reporter.report(best.loss);
     if (converged)
+      raise = std::sqrt(raise);
+    if (raise < 1.15)
       break;
   }
   return best;

@@ -85,8 +85,9 @@ struct GblrOptions {
   /// which are not counted as parameters.
   int64_t minComponentParameters = 32;
   /// Rounds of improvement after the budget is spent, at most.
-  int64_t maxIterations = 12;
-  /// Greedy stops when a round lowers the error by less than this fraction.
+  int64_t maxIterations = 20;
+  /// A round of Greedy that lowers the error by less than this fraction is
+  /// followed by more careful ones, and in the end by none.
   double tolerance = 2e-3;
 };
 
