@@ -33,7 +33,11 @@ func.func @linear(%x: tensor<?x8xf32>, %w: tensor<12x8xf32>,
   %z = structured.linear {plan = #structured.plan<dense>}
       ins(%x, %w : tensor<?x8xf32>, tensor<12x8xf32>)
       outs(%y : tensor<?x12xf32>) -> tensor<?x12xf32>
-  return %z : tensor<?x12xf32>
+  // CHECK: #structured.plan<gblr, budget = 40>
+  %g = structured.linear {plan = #structured.plan<gblr, budget = 40>}
+      ins(%x, %w : tensor<?x8xf32>, tensor<12x8xf32>)
+      outs(%z : tensor<?x12xf32>) -> tensor<?x12xf32>
+  return %g : tensor<?x12xf32>
 }
 
 // CHECK-LABEL: func.func @linear_memref

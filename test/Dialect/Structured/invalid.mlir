@@ -377,6 +377,21 @@ func.func @gblr_c5_size(%x: tensor<4x8xf32>, %u: tensor<4xf32>,
 
 // -----
 
+// expected-error @below {{a GBLR plan needs a budget of at least 1 parameter, got 0}}
+#plan = #structured.plan<gblr>
+
+// -----
+
+// expected-error @below {{only a GBLR plan has a budget}}
+#plan = #structured.plan<dense, budget = 8>
+
+// -----
+
+// expected-error @below {{expected 'blocks'}}
+#plan = #structured.plan<gblr, parameters = 8>
+
+// -----
+
 // expected-error @below {{unknown argument attribute 'structured.weight'}}
 func.func @argument_unknown(%w: tensor<4xf32> {structured.weight = "w"}) {
   return

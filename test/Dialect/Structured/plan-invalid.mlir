@@ -8,7 +8,7 @@
 // KEEP: error: structured-plan: keep must lie between 0 and 1, got 1.5
 // REDEFINE: %{options} = structure=monarch
 // RUN: %{plan} STRUCTURE
-// STRUCTURE: error: structured-plan: unknown structure 'monarch'; expected blast or dense
+// STRUCTURE: error: structured-plan: unknown structure 'monarch'; expected blast, gblr or dense
 // REDEFINE: %{options} = blocks=0
 // RUN: %{plan} BLOCKS
 // BLOCKS: error: structured-plan: there must be at least 1 block

@@ -25,6 +25,31 @@ using namespace structured;
 #include "Structured/Dialect/Structured/IR/StructuredDialect.cpp.inc"
 #include "Structured/Dialect/Structured/IR/StructuredEnums.cpp.inc"
 
+/// What a plan says beside the structure: `, blocks = 4 : 4, rank = 80` or
+/// `, budget = 73728` or nothing.
+static ParseResult parsePlanNumbers(AsmParser &parser, int64_t &bOut,
+                                    int64_t &bIn, int64_t &rank,
+                                    int64_t &budget) {
+  bOut = bIn = rank = budget = 0;
+  if (failed(parser.parseOptionalComma()))
+    return success();
+  if (succeeded(parser.parseOptionalKeyword("budget")))
+    return failure(parser.parseEqual() || parser.parseInteger(budget));
+  return failure(parser.parseKeyword("blocks") || parser.parseEqual() ||
+                 parser.parseInteger(bOut) || parser.parseColon() ||
+                 parser.parseInteger(bIn) || parser.parseComma() ||
+                 parser.parseKeyword("rank") || parser.parseEqual() ||
+                 parser.parseInteger(rank));
+}
+
+static void printPlanNumbers(AsmPrinter &printer, int64_t bOut, int64_t bIn,
+                             int64_t rank, int64_t budget) {
+  if (budget != 0)
+    printer << ", budget = " << budget;
+  else if (bOut != 0 || bIn != 0 || rank != 0)
+    printer << ", blocks = " << bOut << " : " << bIn << ", rank = " << rank;
+}
+
 #define GET_ATTRDEF_CLASSES
 #include "Structured/Dialect/Structured/IR/StructuredAttrs.cpp.inc"
 
@@ -126,7 +151,7 @@ int64_t GblrLayoutAttr::getVSize() const {
 
 LogicalResult PlanAttr::verify(function_ref<InFlightDiagnostic()> emitError,
                                StructureKind structure, int64_t bOut,
-                               int64_t bIn, int64_t rank) {
+                               int64_t bIn, int64_t rank, int64_t budget) {
   if (structure == StructureKind::Blast) {
     if (bOut < 1 || bIn < 1 || rank < 1)
       return emitError() << "a BLAST plan needs blocks and a rank of at least "
@@ -135,6 +160,12 @@ LogicalResult PlanAttr::verify(function_ref<InFlightDiagnostic()> emitError,
   } else if (bOut != 0 || bIn != 0 || rank != 0) {
     return emitError() << "only a BLAST plan has blocks and a rank";
   }
+  if (structure == StructureKind::Gblr && budget < 1)
+    return emitError() << "a GBLR plan needs a budget of at least 1 parameter, "
+                          "got "
+                       << budget;
+  if (structure != StructureKind::Gblr && budget != 0)
+    return emitError() << "only a GBLR plan has a budget";
   return success();
 }
 

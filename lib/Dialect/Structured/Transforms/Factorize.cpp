@@ -8,6 +8,7 @@
 #include "Structured/Dialect/Structured/IR/Structured.h"
 #include "Structured/Dialect/Structured/Transforms/Passes.h"
 #include "Structured/Factorization/Blast.h"
+#include "Structured/Factorization/Gblr.h"
 #include "Structured/Factorization/WorkDirectory.h"
 #include "Structured/Weights/Safetensors.h"
 
@@ -43,9 +44,13 @@ public:
     prefix.clear();
     llvm::raw_string_ostream(prefix)
         << "[" << layerNumber << "/" << numLayers << "] " << *linear.getLayer()
-        << ": " << linear.getOutFeatures() << " x " << linear.getInFeatures()
-        << ", blocks " << plan.getBOut() << " : " << plan.getBIn() << ", rank "
-        << plan.getRank();
+        << ": " << linear.getOutFeatures() << " x " << linear.getInFeatures();
+    if (plan.getStructure() == StructureKind::Gblr)
+      llvm::raw_string_ostream(prefix) << ", GBLR, budget " << plan.getBudget();
+    else
+      llvm::raw_string_ostream(prefix)
+          << ", blocks " << plan.getBOut() << " : " << plan.getBIn()
+          << ", rank " << plan.getRank();
   }
   void iteration(int64_t number, double error) {
     if (rewrites)
@@ -70,7 +75,24 @@ struct FactorizedLayer {
   /// The layer whose factors it uses: its own name, or that of an earlier layer
   /// with the same weight and plan.
   std::string factors;
+  /// The tensors of the factors.
+  std::vector<TensorDeclaration> declarations;
+  /// Of a GBLR layer.
+  GblrLayoutAttr layout = {};
 };
+
+/// What `factorizeToDirectory` tells, for whichever structure.
+struct Outcome {
+  double relativeError;
+  int64_t parameters, iterations;
+  bool reused;
+};
+
+template <typename LayerResult>
+Outcome toOutcome(const LayerResult &result) {
+  return {result.relativeError, result.factors.getNumParameters(),
+          result.iterations, result.reused};
+}
 
 struct Factorize : structured::impl::FactorizeBase<Factorize> {
   using FactorizeBase::FactorizeBase;
@@ -90,6 +112,12 @@ private:
     if (!blastMethod)
       return emitOptionError()
              << "unknown method '" << method << "'; expected als or gradient";
+    std::optional<GblrMethod> gblrFinder = parseGblrMethod(gblrMethod);
+    if (!gblrFinder)
+      return emitOptionError() << "unknown gblr-method '" << gblrMethod
+                               << "'; expected greedy or energy-runs";
+    if (gblrMinComponent < 1)
+      return emitOptionError() << "gblr-min-component must be at least 1";
     if (iterations < 1)
       return emitOptionError() << "iterations must be at least 1";
     if (output.empty())
@@ -100,7 +128,7 @@ private:
     getOperation().walk([&](LinearOp linear) {
       PlanAttr plan = linear.getPlanAttr();
       if (linear.getLayer() && plan &&
-          plan.getStructure() == StructureKind::Blast)
+          plan.getStructure() != StructureKind::Dense)
         planned.push_back(linear);
       else
         records.push_back(makeRecord(linear, "dense"));
@@ -116,13 +144,13 @@ private:
     llvm::StringMap<std::string> factorsOfWeight;
     for (LinearOp linear : planned) {
       progressLine.begin(linear);
-      FailureOr<std::optional<std::string>> factors =
-          factorize(linear, *blastMethod, *weightsSet, directory, progressLine,
-                    factorsOfWeight, records);
-      if (failed(factors))
+      FailureOr<std::optional<FactorizedLayer>> layer =
+          factorize(linear, *blastMethod, *gblrFinder, *weightsSet, directory,
+                    progressLine, factorsOfWeight, records);
+      if (failed(layer))
         return failure();
-      if (*factors)
-        done.push_back({linear, **factors});
+      if (*layer)
+        done.push_back(std::move(**layer));
       else
         ++numRefused;
     }
@@ -156,9 +184,9 @@ private:
   }
 
   /// Factorises the layer's weight into its file of the work directory and
-  /// returns the name its factors go by; nothing if the layer stays dense.
-  FailureOr<std::optional<std::string>>
-  factorize(LinearOp linear, BlastMethod blastMethod,
+  /// returns it; nothing if the layer stays dense.
+  FailureOr<std::optional<FactorizedLayer>>
+  factorize(LinearOp linear, BlastMethod blastMethod, GblrMethod gblrFinder,
             const WeightsSet &weightsSet, const std::string &directory,
             ProgressLine &progressLine,
             llvm::StringMap<std::string> &factorsOfWeight,
@@ -171,7 +199,7 @@ private:
       llvm::json::Object record = makeRecord(linear, "refused");
       record["reason"] = reason;
       records.push_back(std::move(record));
-      return std::optional<std::string>();
+      return std::optional<FactorizedLayer>();
     };
     if (!hasReadableWeight(linear.getWeight()))
       return refuse("its weight is not a parameter or a constant");
@@ -180,25 +208,23 @@ private:
     if (!weight)
       return linear.emitError()
              << "layer '" << layer << "': " << weight.error();
-    BlastOptions options;
-    options.bOut = plan.getBOut();
-    options.bIn = plan.getBIn();
-    options.rank = plan.getRank();
-    options.method = blastMethod;
-    options.maxIterations = iterations;
-    options.seed = seed;
+    bool isGblr = plan.getStructure() == StructureKind::Gblr;
+    std::string planKey;
+    llvm::raw_string_ostream(planKey) << plan;
     auto [shared, isNew] = factorsOfWeight.try_emplace(
-        getWeightKey(linear.getWeight()) + std::to_string(options.bOut) + ":" +
-            std::to_string(options.bIn) + ":" + std::to_string(options.rank),
-        layer);
+        getWeightKey(linear.getWeight()) + planKey, layer);
+    FactorizedLayer factorized{linear, shared->second, {}};
+    MatrixRef matrix{weight->values.data(), linear.getOutFeatures(),
+                     linear.getInFeatures()};
+    auto report = [&](int64_t iteration, double error) {
+      progressLine.iteration(iteration, error);
+    };
     auto start = std::chrono::steady_clock::now();
-    Result<LayerResult> result =
-        factorizeToDirectory(directory, shared->second,
-                             {weight->values.data(), linear.getOutFeatures(),
-                              linear.getInFeatures()},
-                             options, [&](int64_t iteration, double error) {
-                               progressLine.iteration(iteration, error);
-                             });
+    Result<Outcome> result =
+        isGblr ? factorizeGblrLayer(factorized, matrix, gblrFinder, directory,
+                                    report)
+               : factorizeBlastLayer(factorized, matrix, blastMethod, directory,
+                                     report);
     if (!result)
       return linear.emitError() << result.error();
     std::chrono::duration<double> seconds =
@@ -213,12 +239,18 @@ private:
                      llvm::formatv(", {0:f1} s", seconds.count()).str());
 
     llvm::json::Object record = makeRecord(linear, "kept");
-    record["structure"] = "blast";
-    record["b_out"] = options.bOut;
-    record["b_in"] = options.bIn;
-    record["rank"] = options.rank;
-    record["parameters"] = result->factors.getNumParameters();
-    record["multiply_adds"] = result->factors.getNumParameters();
+    record["structure"] = stringifyStructureKind(plan.getStructure()).str();
+    if (isGblr) {
+      record["budget"] = plan.getBudget();
+      record["components"] =
+          static_cast<int64_t>(factorized.layout.getComponents().size());
+    } else {
+      record["b_out"] = plan.getBOut();
+      record["b_in"] = plan.getBIn();
+      record["rank"] = plan.getRank();
+    }
+    record["parameters"] = result->parameters;
+    record["multiply_adds"] = result->parameters;
     record["relative_error"] = result->relativeError;
     record["iterations"] = result->iterations;
     record["seconds"] = seconds.count();
@@ -226,28 +258,70 @@ private:
     if (!isNew)
       record["shares_factors_of"] = shared->second;
     records.push_back(std::move(record));
-    return std::optional<std::string>(shared->second);
+    return std::optional<FactorizedLayer>(std::move(factorized));
+  }
+
+  Result<Outcome> factorizeBlastLayer(FactorizedLayer &layer, MatrixRef weight,
+                                      BlastMethod blastMethod,
+                                      const std::string &directory,
+                                      const ProgressCallback &report) {
+    PlanAttr plan = layer.linear.getPlanAttr();
+    BlastOptions options;
+    options.bOut = plan.getBOut();
+    options.bIn = plan.getBIn();
+    options.rank = plan.getRank();
+    options.method = blastMethod;
+    options.maxIterations = iterations;
+    options.seed = seed;
+    Result<LayerResult> result =
+        factorizeToDirectory(directory, layer.factors, weight, options, report);
+    if (!result)
+      return Error{result.error()};
+    const BlastFactors &f = result->factors;
+    DType dtype = getFactorType(layer.linear);
+    layer.declarations = {{layer.factors + ".U", dtype, {f.bOut, f.p, f.r}},
+                          {layer.factors + ".S", dtype, {f.bOut, f.bIn, f.r}},
+                          {layer.factors + ".Vt", dtype, {f.bIn, f.r, f.q}}};
+    return toOutcome(*result);
+  }
+
+  Result<Outcome> factorizeGblrLayer(FactorizedLayer &layer, MatrixRef weight,
+                                     GblrMethod gblrFinder,
+                                     const std::string &directory,
+                                     const ProgressCallback &report) {
+    GblrOptions options;
+    options.budget = layer.linear.getPlanAttr().getBudget();
+    options.method = gblrFinder;
+    options.minComponentParameters = gblrMinComponent;
+    Result<GblrLayerResult> result =
+        factorizeToDirectory(directory, layer.factors, weight, options, report);
+    if (!result)
+      return Error{result.error()};
+    SmallVector<GblrComponentAttr> components;
+    for (const GblrComponent &c : result->factors.components)
+      components.push_back(GblrComponentAttr::get(
+          &getContext(), c.rowStart, c.rows, c.colStart, c.cols, c.rank));
+    layer.layout = GblrLayoutAttr::get(&getContext(), weight.rows, weight.cols,
+                                       components);
+    DType dtype = getFactorType(layer.linear);
+    layer.declarations = {
+        {layer.factors + ".gblr.U", dtype, {layer.layout.getUSize()}},
+        {layer.factors + ".gblr.V", dtype, {layer.layout.getVSize()}},
+        {layer.factors + ".gblr.components",
+         DType::I64,
+         {static_cast<int64_t>(components.size()), 5}}};
+    return toOutcome(*result);
   }
 
   static Type getElementType(LinearOp linear) {
     return cast<ShapedType>(linear.getWeight().getType()).getElementType();
   }
 
-  static SmallVector<TensorDeclaration> declareFactors(FactorizedLayer &layer) {
-    LinearOp linear = layer.linear;
-    PlanAttr plan = linear.getPlanAttr();
+  static DType getFactorType(LinearOp linear) {
     Type elementType = getElementType(linear);
-    DType dtype = elementType.isF32()   ? DType::F32
-                  : elementType.isF16() ? DType::F16
-                                        : DType::BF16;
-    int64_t bOut = plan.getBOut(), bIn = plan.getBIn(), rank = plan.getRank();
-    return {{layer.factors + ".U",
-             dtype,
-             {bOut, linear.getOutFeatures() / bOut, rank}},
-            {layer.factors + ".S", dtype, {bOut, bIn, rank}},
-            {layer.factors + ".Vt",
-             dtype,
-             {bIn, rank, linear.getInFeatures() / bIn}}};
+    return elementType.isF32()   ? DType::F32
+           : elementType.isF16() ? DType::F16
+                                 : DType::BF16;
   }
 
   /// Copies the factors of all layers from the work directory to `output`, one
@@ -257,7 +331,7 @@ private:
     std::vector<TensorDeclaration> declarations;
     for (FactorizedLayer &layer : layers)
       if (layer.factors == *layer.linear.getLayer())
-        llvm::append_range(declarations, declareFactors(layer));
+        llvm::append_range(declarations, layer.declarations);
     Result<SafetensorsWriter> writer =
         SafetensorsWriter::create(output, declarations);
     if (!writer)
@@ -269,15 +343,18 @@ private:
           SafetensorsFile::open(getWorkFile(directory, layer.factors));
       if (!file)
         return emitOptionError() << file.error();
-      for (const TensorDeclaration &factor : declareFactors(layer)) {
+      for (const TensorDeclaration &factor : layer.declarations) {
         Result<const TensorView *> view = file->get(factor.name);
         if (!view)
           return emitOptionError() << view.error();
-        Result<std::vector<float>> values = readFloats(**view);
-        if (!values)
-          return emitOptionError() << values.error();
-        std::vector<std::byte> bytes =
-            encodeFloats(factor.dtype, values->data(), values->size());
+        std::vector<std::byte> bytes((*view)->data,
+                                     (*view)->data + (*view)->bytes);
+        if (factor.dtype != (*view)->dtype) {
+          Result<std::vector<float>> values = readFloats(**view);
+          if (!values)
+            return emitOptionError() << values.error();
+          bytes = encodeFloats(factor.dtype, values->data(), values->size());
+        }
         if (Result<void> written =
                 writer->append(factor.name, bytes.data(), bytes.size());
             !written)
@@ -293,14 +370,23 @@ private:
     LinearOp linear = layer.linear;
     IRRewriter rewriter(linear);
     SmallVector<Value> factors;
-    for (const TensorDeclaration &factor : declareFactors(layer))
+    for (const TensorDeclaration &factor : layer.declarations) {
+      // The components become the layout.
+      if (factor.dtype == DType::I64)
+        continue;
       factors.push_back(ParameterOp::create(
           rewriter, linear.getLoc(),
           RankedTensorType::get(factor.shape, getElementType(linear)),
           factor.name, DenseI64ArrayAttr()));
-    rewriter.replaceOpWithNewOp<BlastMatmulOp>(
-        linear, linear->getResultTypes(), linear.getInput(), factors[0],
-        factors[1], factors[2], linear.getInit(), linear.getLayerAttr());
+    }
+    if (layer.layout)
+      rewriter.replaceOpWithNewOp<GblrMatmulOp>(
+          linear, linear->getResultTypes(), linear.getInput(), factors[0],
+          factors[1], linear.getInit(), layer.layout, linear.getLayerAttr());
+    else
+      rewriter.replaceOpWithNewOp<BlastMatmulOp>(
+          linear, linear->getResultTypes(), linear.getInput(), factors[0],
+          factors[1], factors[2], linear.getInit(), linear.getLayerAttr());
     ++numFactorized;
   }
 };

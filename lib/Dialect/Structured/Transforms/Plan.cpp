@@ -9,6 +9,7 @@
 #include "Structured/Dialect/Structured/IR/Structured.h"
 #include "Structured/Dialect/Structured/Transforms/Passes.h"
 #include "Structured/Factorization/Blast.h"
+#include "Structured/Factorization/Gblr.h"
 
 #include "mlir/IR/BuiltinOps.h"
 #include "llvm/ADT/StringMap.h"
@@ -49,9 +50,11 @@ private:
   }
 
   LogicalResult checkOptions() {
-    if (structure != "blast" && structure != "dense")
+    if (structure != "blast" && structure != "gblr" && structure != "dense")
       return emitOptionError() << "unknown structure '" << structure
-                               << "'; expected blast or dense";
+                               << "'; expected blast, gblr or dense";
+    if (structure == "gblr" && maxError != 0.0)
+      return emitOptionError() << "max-error plans BLAST only; GBLR takes keep";
     if (!(keep > 0.0 && keep < 1.0))
       return emitOptionError() << "keep must lie between 0 and 1, got " << keep;
     if (!(maxError >= 0.0 && maxError < 1.0))
@@ -108,17 +111,23 @@ private:
   }
 
   void apply(LinearOp linear, const LayerPlan &plan) {
+    if (plan.structure == "gblr") {
+      linear.setPlanAttr(PlanAttr::get(&getContext(), StructureKind::Gblr, 0, 0,
+                                       0, plan.budget));
+      ++numPlanned;
+      return;
+    }
     if (plan.structure == "dense") {
       if (!plan.reason.empty())
         linear.emitRemark()
             << "layer '" << plan.layer << "' stays dense: " << plan.reason;
       linear.setPlanAttr(
-          PlanAttr::get(&getContext(), StructureKind::Dense, 0, 0, 0));
+          PlanAttr::get(&getContext(), StructureKind::Dense, 0, 0, 0, 0));
       ++numDense;
       return;
     }
     linear.setPlanAttr(PlanAttr::get(&getContext(), StructureKind::Blast,
-                                     plan.bOut, plan.bIn, plan.rank));
+                                     plan.bOut, plan.bIn, plan.rank, 0));
     ++numPlanned;
   }
 
@@ -159,6 +168,12 @@ private:
         return linear.emitError()
                << "layer '" << layer.layer << "': rank " << layer.rank
                << " in '" << readPath << "' is larger than the smaller side of "
+               << layer.m << " x " << layer.n;
+      if (layer.structure == "gblr" && layer.budget >= layer.m * layer.n)
+        return linear.emitError()
+               << "layer '" << layer.layer << "': the budget of "
+               << layer.budget << " parameters in '" << readPath
+               << "' is not below the " << layer.m * layer.n << " of "
                << layer.m << " x " << layer.n;
       plan.push_back(std::move(layer));
     }
@@ -212,6 +227,8 @@ private:
                                    std::to_string(linear.getParameterCount()) +
                                    " parameters, fewer than 'min-parameters'");
     LayerPlan plan = makeDense(linear, "");
+    if (structure == "gblr")
+      return decideGblr(linear, std::move(plan));
     plan.bOut = blocksOut ? blocksOut : blocks;
     plan.bIn = blocksIn ? blocksIn : blocks;
     if (plan.m % plan.bOut || plan.n % plan.bIn)
@@ -226,6 +243,16 @@ private:
     if (plan.rank == 0)
       return makeDense(linear,
                        "keeping " + toText(keep) + " of it leaves no rank");
+    return plan;
+  }
+
+  LayerPlan decideGblr(LinearOp linear, LayerPlan plan) const {
+    plan.structure = "gblr";
+    plan.budget = getGblrBudget(plan.m, plan.n, keep);
+    if (plan.budget <
+        std::min(GblrOptions().minComponentParameters, plan.m + plan.n))
+      return makeDense(linear, "keeping " + toText(keep) +
+                                   " of it leaves no component");
     return plan;
   }
 

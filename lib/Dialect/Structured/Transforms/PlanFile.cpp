@@ -16,8 +16,8 @@ static Result<LayerPlan> readEntry(const json::Value &value) {
   if (!object)
     return Error{"is not an object"};
   static constexpr llvm::StringLiteral keys[] = {
-      "layer", "shape",  "structure",  "b_out",           "b_in",
-      "rank",  "reason", "parameters", "dense_parameters"};
+      "layer", "shape",  "structure", "b_out",      "b_in",
+      "rank",  "budget", "reason",    "parameters", "dense_parameters"};
   for (const auto &[key, unused] : *object)
     if (!llvm::is_contained(keys, llvm::StringRef(key)))
       return Error{"has the unknown key '" + key.str() + "'"};
@@ -28,9 +28,11 @@ static Result<LayerPlan> readEntry(const json::Value &value) {
   const json::Array *shape = object->getArray("shape");
   if (!layer || layer->empty())
     return Error{"has no 'layer' name"};
-  if (!structure || (*structure != "dense" && *structure != "blast"))
+  if (!structure ||
+      (*structure != "dense" && *structure != "blast" && *structure != "gblr"))
     return Error{"(" + layer->str() +
-                 ") must have the 'structure' \"dense\" or \"blast\""};
+                 ") must have the 'structure' \"dense\", \"blast\" or "
+                 "\"gblr\""};
   if (!shape || shape->size() != 2 || !(*shape)[0].getAsInteger() ||
       !(*shape)[1].getAsInteger())
     return Error{"(" + layer->str() + ") must have a 'shape' of two numbers"};
@@ -50,9 +52,11 @@ static Result<LayerPlan> readEntry(const json::Value &value) {
     number = *integer;
     return {};
   };
-  for (auto [key, number] :
-       {std::pair("b_out", &plan.bOut), std::pair("b_in", &plan.bIn),
-        std::pair("rank", &plan.rank)})
+  llvm::SmallVector<std::pair<const char *, int64_t *>> numbers = {
+      {"b_out", &plan.bOut}, {"b_in", &plan.bIn}, {"rank", &plan.rank}};
+  if (plan.structure == "gblr")
+    numbers = {{"budget", &plan.budget}};
+  for (auto [key, number] : numbers)
     if (Result<void> read = readPositive(key, *number); !read)
       return Error{read.error()};
   return plan;
@@ -98,6 +102,8 @@ Result<void> structured::writePlanFile(const std::string &path,
       entry["b_in"] = layer.bIn;
       entry["rank"] = layer.rank;
     }
+    if (layer.structure == "gblr")
+      entry["budget"] = layer.budget;
     if (!layer.reason.empty())
       entry["reason"] = layer.reason;
     layers.push_back(std::move(entry));

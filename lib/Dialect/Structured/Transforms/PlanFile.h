@@ -17,12 +17,15 @@ namespace structured {
 struct LayerPlan {
   std::string layer;
   int64_t m = 0, n = 0;
-  std::string structure = "dense"; ///< dense or blast
-  int64_t bOut = 0, bIn = 0, rank = 0;
+  std::string structure = "dense";     ///< dense, blast or gblr
+  int64_t bOut = 0, bIn = 0, rank = 0; ///< of BLAST
+  int64_t budget = 0;                  ///< of GBLR, in parameters
   std::string reason; ///< why the layer stays dense; may be empty
 
-  /// Parameters of the layer under the plan.
+  /// Parameters of the layer under the plan; GBLR takes so many at most.
   int64_t getParameterCount() const {
+    if (structure == "gblr")
+      return budget;
     return structure == "blast" ? rank * (m + n + bOut * bIn) : m * n;
   }
 };
@@ -30,7 +33,9 @@ struct LayerPlan {
 /// Reads a plan file, the format of docs/Plan.md:
 ///
 ///     {"version": 1, "layers": [{"layer": "fc", "shape": [32, 16],
-///       "structure": "blast", "b_out": 2, "b_in": 2, "rank": 4}, ...]}
+///       "structure": "blast", "b_out": 2, "b_in": 2, "rank": 4},
+///      {"layer": "out", "shape": [32, 16], "structure": "gblr",
+///       "budget": 256}, ...]}
 ///
 /// Errors name the file and the entry: unreadable, not JSON, another version,
 /// an unknown or missing key, a value of the wrong kind, a layer named twice.

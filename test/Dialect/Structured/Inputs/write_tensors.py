@@ -6,6 +6,8 @@ SHAPE is sizes joined by 'x'. KIND is one of
   f16, i64       the same in F16; 0, 1, 2, ... in I64
   nan, inf       random with one such element
   blast,B,R,SEED a matrix that is exactly BLAST with B x B blocks of rank R
+  gblr,SEED      a matrix that is exactly GBLR: two components that overlap,
+                 one of them around the end
   values,V,V...  these I64 numbers
 """
 
@@ -30,6 +32,17 @@ def make(shape, kind, arguments):
         vt = rng.standard_normal((b, r, n // b))
         blocks = np.einsum("ipr,ijr,jrq->ipjq", u, s, vt)
         return blocks.reshape(m, n).astype(np.float32)
+    if kind == "gblr":
+        rng = np.random.default_rng(int(arguments[0]))
+        m, n = shape
+        dense = np.zeros(shape)
+        for row, rows, col, cols in ((m - m // 4, m // 2, n // 8, n // 2),
+                                     (m // 8, m // 2, n - n // 4, n // 2)):
+            at = np.ix_(np.arange(row, row + rows) % m,
+                        np.arange(col, col + cols) % n)
+            dense[at] += np.outer(rng.standard_normal(rows),
+                                  rng.standard_normal(cols))
+        return dense.astype(np.float32)
     seed = int(arguments[0]) if arguments else 0
     values = np.random.default_rng(seed).standard_normal(shape)
     if kind in ("nan", "inf"):

@@ -91,15 +91,20 @@ def Structured_Plan : Structured_Attr<"Plan", "plan"> {
     ```mlir
     #structured.plan<dense>
     #structured.plan<blast, blocks = 4 : 4, rank = 80>
+    #structured.plan<gblr, budget = 73728>
     ```
+
+    A GBLR plan has but the largest number of parameters: where the components
+    lie is found with the factors.
   }];
   let parameters = (ins
     EnumParameter<Structured_StructureKind>:$structure,
     DefaultValuedParameter<"int64_t", "0">:$bOut,
     DefaultValuedParameter<"int64_t", "0">:$bIn,
-    DefaultValuedParameter<"int64_t", "0">:$rank);
+    DefaultValuedParameter<"int64_t", "0">:$rank,
+    DefaultValuedParameter<"int64_t", "0">:$budget);
   let assemblyFormat = [{
-    `<` $structure (`,` `blocks` `=` $bOut^ `:` $bIn `,` `rank` `=` $rank)? `>`
+    `<` $structure `` custom<PlanNumbers>($bOut, $bIn, $rank, $budget) `>`
   }];
   let genVerifyDecl = 1;
 }

@@ -148,8 +148,9 @@ def BindParameters : Pass<"structured-bind-parameters", "::mlir::ModuleOp"> {
 def Plan : Pass<"structured-plan", "::mlir::ModuleOp"> {
   let summary = "decide what becomes of each dense layer";
   let description = [{
-    Sets the attribute `plan` of every `structured.linear`: dense, or BLAST with
-    its blocks and rank. The rank comes either from the fraction of the layer's
+    Sets the attribute `plan` of every `structured.linear`: dense, BLAST with
+    its blocks and rank, or GBLR with its budget, ⌊keep·m·n⌋ parameters, on
+    which the factorisation finds the components. BLAST's rank comes either from the fraction of the layer's
     parameters to `keep`, floor(keep·m·n / (m + n + b_out·b_in)) rounded down by
     `rank-multiple`, or as the smallest multiple of 16 with which the weight's
     relative Frobenius error stays within `max-error` (which factorises, and so
@@ -183,11 +184,12 @@ def Plan : Pass<"structured-plan", "::mlir::ModuleOp"> {
   let dependentDialects = ["::structured::StructuredDialect"];
   let options = [
     Option<"structure", "structure", "std::string", "\"blast\"",
-           "What layers become: blast or dense">,
+           "What layers become: blast, gblr or dense">,
     Option<"keep", "keep", "double", "0.5",
            "Fraction of each layer's parameters to keep, between 0 and 1">,
     Option<"maxError", "max-error", "double", "0.0",
-           "Bound on each layer's relative Frobenius error, instead of `keep`">,
+           "Bound on each layer's relative Frobenius error, instead of `keep` "
+           "(BLAST only)">,
     Option<"blocks", "blocks", "int64_t", "4",
            "Blocks along both sides of the matrix">,
     Option<"blocksOut", "blocks-out", "int64_t", "0",
@@ -222,10 +224,12 @@ def Plan : Pass<"structured-plan", "::mlir::ModuleOp"> {
 def Factorize : Pass<"structured-factorize", "::mlir::ModuleOp"> {
   let summary = "carry out the plan: replace weights by computed factors";
   let description = [{
-    Factorises the weight of every `structured.linear` whose plan is BLAST,
-    writes the factors to the safetensors file `output` under the names
-    `<layer>.U`, `<layer>.S` and `<layer>.Vt`, and replaces the layer by a
-    `structured.blast.matmul` on parameters of these names. Layers that share a
+    Factorises the weight of every `structured.linear` whose plan is BLAST or
+    GBLR, writes the factors to the safetensors file `output` under the names
+    `<layer>.U`, `<layer>.S` and `<layer>.Vt`, or `<layer>.gblr.U`,
+    `<layer>.gblr.V` and `<layer>.gblr.components`, and replaces the layer by a
+    `structured.blast.matmul` or a `structured.gblr.matmul` on parameters of
+    these names; GBLR's components become the layout. Layers that share a
     weight and a plan share the factors.
 
     One layer is in memory at a time. Each finished layer is kept in `work-dir`
@@ -267,9 +271,16 @@ def Factorize : Pass<"structured-factorize", "::mlir::ModuleOp"> {
     Option<"workDir", "work-dir", "std::string", "\"\"",
            "Directory of the finished layers; kept if given">,
     Option<"method", "method", "std::string", "\"als\"",
-           "als: alternating least squares; gradient: the authors' Algorithm 2">,
+           "Of BLAST. als: alternating least squares; gradient: the authors' "
+           "Algorithm 2">,
+    Option<"gblrMethod", "gblr-method", "std::string", "\"greedy\"",
+           "Of GBLR. greedy: residual pursuit and coordinate descent; "
+           "energy-runs: a baseline">,
+    Option<"gblrMinComponent", "gblr-min-component", "int64_t", "32",
+           "The fewest parameters of a GBLR component: fewer give lower errors "
+           "and more components">,
     Option<"iterations", "iterations", "int64_t", "100",
-           "Iterations for each layer; als stops earlier when it has "
+           "Iterations for each BLAST layer; als stops earlier when it has "
            "converged">,
     Option<"seed", "seed", "uint64_t", "0", "Seed of the random start">,
     Option<"maxError", "max-error", "double", "0.0",
