@@ -209,6 +209,43 @@ class BlastCheckpoints(Case):
         self.refused("no structured layers", {"fc.weight": np.zeros((2, 2), "f4")})
         self.refused("no structured layers match 'x'", bcd, "--layers", "x")
 
+    def test_export_of_bad_files(self):
+        def fails(message, tensors, origin):
+            path = self.directory / "factors.safetensors"
+            safetensors.numpy.save_file(tensors, path, {layouts.METADATA: origin})
+            out = self.directory / "none.safetensors"
+            _, err = self.run_command("export", path, "-o", out, status=1)
+            self.assertRegex(err, message)
+            self.assertFalse(out.exists())
+
+        self.imported(named("fc", random_blast(self.random, 2, 3, 5, 4, 6)))
+        factors = safetensors.numpy.load_file(self.directory / "factors.safetensors")
+        for origin, message in (("{", "Expecting property name"), ("[]", "not an object"),
+                                ('{"fc": 1}', "not an object"),
+                                ('{"fc": {"shape": [2]}}', r"layer 'fc': 'shape' cannot be \[2\]"),
+                                ('{"fc": {"taps": 0}}', "'taps' cannot be 0"),
+                                ('{"fc": {"layout": []}}', "'layout' cannot be"),
+                                ('{"fc": {"orders": {"b": "x"}}}', "'orders' cannot be"),
+                                ('{"fc": {"new": 1}}', "'new' cannot be 1")):
+            fails(f"factors.safetensors: metadata 'structured.checkpoint': .*{message}", factors,
+                  origin)
+        for key in ("U", "S", "Vt"):
+            fails(f"factors.safetensors: 'fc[.].*' has no 'fc.{key}' beside it",
+                  {name: a for name, a in factors.items() if name != f"fc.{key}"}, "{}")
+        fails(r"'fc.U' \[2, 5, 6\], S \[2, 3, 6\], Vt \[3, 4, 6\] are not",
+              factors | {"fc.Vt": np.ascontiguousarray(factors["fc.Vt"].transpose(0, 2, 1))}, "{}")
+        fails("no factors", {"x": np.zeros(3)}, "{}")
+        matrix = Gblr.pack((4, 6), [(3, 5, np.ones((1, 2)), np.ones((1, 3)))], np.dtype("f4"))
+        origin = '{"g": {"layout": "%s", "shape": [4, 6]%s}}'
+        fails("'g.gblr.components' needs 2 numbers in U and 3 in V, there are 3 and 3",
+              named("g", matrix.tensors() | {"gblr.U": np.zeros(3, "f4")}), origin % ("gblr", ""))
+        fails("'g.gblr.components': an interval is longer than the matrix",
+              named("g", matrix.tensors()), '{"g": {"shape": [1, 6]}}')
+        fails("layer 'g': the components are not those of a Monarch matrix",
+              named("g", matrix.tensors()), origin % ("monarch", ', "blocks": [2, 2, 2]'))
+        fails("layer 'g': the columns 5 . 3 cover more than one tap of 3 channels",
+              named("g", matrix.tensors()), origin % ("gblr", ', "kind": "taps", "taps": 2'))
+
     def test_others(self):
         others = self.directory / "others.safetensors"
         rest = {"fc.bias": np.ones(10, "f4"), "norm.weight": np.arange(3.)}
@@ -423,6 +460,8 @@ class GblrCheckpoints(Case):
         for sigma in (0.0, -1.0, np.nan):
             self.refused("'fc.sigma' is not one positive number",
                          good | {"fc.sigma": np.array(sigma, "f4")})
+        self.refused("'fc.widths' holds 1e[+]30, which is no fraction",
+                     good | {"fc.widths": np.full((2, 5), 1e30, "f4")})
         taps, _ = self.convolution(100.0, taps=6)
         self.refused("layer 'conv': the kernel taps are not numbered from 0",
                      {name: a for name, a in taps.items() if ".2." not in name})

@@ -38,6 +38,10 @@ KEYS = {
 #: Buffers of the authors' GBLR modules that hold nothing of a model.
 _GBLR_BUFFERS = ("sigma", "freq_in", "freq_out")
 
+#: Widths and locations are fractions of a period, not clamped: far above 1, yet
+#: within what can be rounded to a place, they are taken as they are.
+_MAX_FRACTION = 1e6
+
 _CONVOLUTION = re.compile(r"(?P<layer>.+)\.gaudi_module(?:s\.(?P<tap>\d+))?")
 
 
@@ -344,6 +348,10 @@ def _read_gblr(store: Store, prefix: str, options: Options) -> tuple:
         if value.size != 1 or not float(value.reshape(())) > 0:
             raise StructuredError(f"{store.where(name)} is not one positive number")
         sigma = float(value.reshape(()))
+    for name in names[2:]:
+        most = float(np.abs(store.read(name).astype(np.float64)).max())
+        if most > _MAX_FRACTION:
+            raise StructuredError(f"{store.where(name)} holds {most:g}, which is no fraction")
     return (*map(store.read, names), sigma)
 
 
@@ -450,15 +458,42 @@ def read_blast(store: Store, layer: str) -> Blast:
     return Blast(u, s, vt)
 
 
+def _is_size(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+
+
+#: The keys of a layer's `origin`, and what their values must be.
+_ORIGIN_KEYS = {
+    "name": lambda value: isinstance(value, str),
+    "layout": lambda value: value in list(KEYS),
+    "orders": lambda value: isinstance(value, dict) and tuple(value) == blast.Orders._fields
+    and blast.Orders(**value) in blast.ALL_ORDERS,
+    "shape": lambda value: isinstance(value, list) and len(value) == 2
+    and all(map(_is_size, value)),
+    "blocks": lambda value: isinstance(value, list) and len(value) == 3
+    and all(_is_size(size) and size for size in value),
+    "kind": lambda value: value in ("linear", "taps", "integrated"),
+    "components": _is_size,
+    "rank": _is_size,
+    "taps": lambda value: _is_size(value) and value > 0,
+    "channels_first": lambda value: isinstance(value, bool),
+}
+
+
 def origins_of(store: Store) -> dict[str, dict]:
     """What a factor file's metadata says of its layers' checkpoint."""
+    where = f"{store.files[0]}: metadata '{METADATA}'"
     try:
         origins = json.loads(store.metadata.get(METADATA, "{}"))
-        if not all(isinstance(origin, dict) for origin in origins.values()):
-            raise ValueError("not an object of objects")
-        return origins
-    except (ValueError, AttributeError) as error:
-        raise StructuredError(f"{store.files[0]}: metadata '{METADATA}': {error}") from error
+    except ValueError as error:
+        raise StructuredError(f"{where}: {error}") from error
+    if not isinstance(origins, dict) or not all(isinstance(o, dict) for o in origins.values()):
+        raise StructuredError(f"{where}: not an object of objects")
+    for layer, origin in origins.items():
+        for key, value in origin.items():
+            if key not in _ORIGIN_KEYS or not _ORIGIN_KEYS[key](value):
+                raise StructuredError(f"{where}: layer '{layer}': '{key}' cannot be {value!r}")
+    return origins
 
 
 def export_layers(store: Store, shapes: Mapping[str, tuple[int, int]] = {}
@@ -479,8 +514,10 @@ def export_layers(store: Store, shapes: Mapping[str, tuple[int, int]] = {}
                 if not shape:
                     raise ValueError("the file does not say its shape; give the dense weights "
                                      "with --reference")
+                if shape[1] % origin.get("taps", 1):
+                    raise ValueError(f"{shape[1]} columns are not of {origin['taps']} taps")
                 tensors = _export_gblr(read_gblr(store, layer, tuple(shape)), origin)
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, LookupError) as error:
             raise StructuredError(f"{store.files[0]}: layer '{layer}': {error}") from error
         stored = origin.get("name", layer)
         yield stored, {f"{stored}.{key}": array for key, array in tensors.items()}

@@ -65,10 +65,15 @@ def monarch_to_gblr(first: np.ndarray, second: np.ndarray) -> Gblr:
 
 def gblr_to_monarch(gblr: Gblr, blocks_in: int, q: int, blocks_out: int
                     ) -> tuple[np.ndarray, np.ndarray]:
-    """blkdiag1 and blkdiag2 from the components that `monarch_to_gblr` made."""
+    """blkdiag1 and blkdiag2 from the components that `monarch_to_gblr` made;
+    ValueError if it did not make them."""
     m, n = gblr.shape
+    if n % blocks_in or m % blocks_out or blocks_in * q % blocks_out:
+        raise ValueError(f"{m} × {n} is not of {blocks_out} × {blocks_in} blocks")
     first = np.zeros((blocks_in, q, n // blocks_in), gblr.v.dtype)
     second = np.zeros((blocks_out, m // blocks_out, blocks_in * q // blocks_out), gblr.u.dtype)
+    if not np.array_equal(gblr.components, monarch_to_gblr(first, second).components):
+        raise ValueError("the components are not those of a Monarch matrix")
     parts = iter(gblr.parts())
     for k in range(blocks_in):
         for block in range(blocks_out):

@@ -8,11 +8,12 @@ tensors, containers and nothing else, so that no code of a file can run.
 """
 
 import collections
+import contextlib
 import json
 import pickle
 import zipfile
 from pathlib import Path
-from typing import Callable, Iterable, NamedTuple
+from typing import Callable, Iterable, Iterator, NamedTuple
 
 import numpy as np
 
@@ -104,7 +105,7 @@ class Store:
         tensor = self.tensors[name]
         array = tensor.load()
         if finite and array.dtype.kind not in "iub":
-            bad = ~np.isfinite(array.astype(np.float32))
+            bad = ~np.isfinite(array)
             if bad.any():
                 where = tuple(map(int, np.argwhere(bad)[0]))
                 raise StructuredError(
@@ -234,25 +235,33 @@ class _TensorUnpickler(pickle.Unpickler):
         return _TorchStorage(dtype, key, size)
 
 
+@contextlib.contextmanager
+def _refusing(message: str) -> Iterator[None]:
+    """Turns any exception into a StructuredError that begins with the message:
+    of a malformed archive or pickle there may be any."""
+    try:
+        yield
+    except StructuredError:
+        raise
+    except Exception as error:
+        raise StructuredError(f"{message}: {str(error) or type(error).__name__}") from error
+
+
 def _open_torch(file: Path) -> dict[str, StoredTensor]:
-    try:
+    if not file.is_file():
+        raise StructuredError(f"{file}: No such file")
+    with _refusing(f"{file}: not an archive of torch.save (PyTorch 1.6 or later); save it "
+                   "again, or as safetensors"):
         archive = zipfile.ZipFile(file)
-    except FileNotFoundError as error:
-        raise StructuredError(f"{file}: No such file") from error
-    except zipfile.BadZipFile as error:
-        raise StructuredError(f"{file}: not an archive of torch.save (PyTorch 1.6 or later); "
-                              "save it again, or as safetensors") from error
-    members = archive.namelist()
-    root = next((m.removesuffix("data.pkl") for m in members if m.endswith("data.pkl")), None)
-    if root is None:
-        raise StructuredError(f"{file}: not an archive of torch.save: no data.pkl")
-    if f"{root}byteorder" in members and archive.read(f"{root}byteorder") != b"little":
-        raise StructuredError(f"{file}: written on a big-endian machine, not supported")
-    try:
-        with archive.open(f"{root}data.pkl") as data:
-            content = _TensorUnpickler(data).load()
-    except Exception as error:  # A malformed pickle raises anything.
-        raise StructuredError(f"{file}: cannot be unpickled: {error}") from error
+        members = archive.namelist()
+        pickles = [member for member in members if member.endswith("data.pkl")]
+        if not pickles:
+            raise ValueError("no data.pkl")
+        root = pickles[0].removesuffix("data.pkl")
+        if f"{root}byteorder" in members and archive.read(f"{root}byteorder") != b"little":
+            raise ValueError("written on a big-endian machine")
+    with _refusing(f"{file}: cannot be unpickled"), archive.open(f"{root}data.pkl") as data:
+        content = _TensorUnpickler(data).load()
     if isinstance(content, _TorchTensor):
         # `<layer>-B.tensor`: how the BLAST authors' decomposer names its files.
         content = {".".join(file.stem.rsplit("-", 1)): content}
@@ -271,16 +280,15 @@ def _open_torch(file: Path) -> dict[str, StoredTensor]:
 
 def _load_torch(file: Path, archive: zipfile.ZipFile, root: str,
                 tensor: _TorchTensor) -> np.ndarray:
-    try:
-        data = archive.read(f"{root}data/{tensor.storage.key}")
-    except (KeyError, zipfile.BadZipFile) as error:
-        raise StructuredError(f"{file}: damaged: {error}") from error
-    array = np.frombuffer(data, numpy_dtype(tensor.storage.dtype))
-    if 0 in tensor.shape:
-        return np.empty(tensor.shape, array.dtype)
-    last = tensor.offset + sum((n - 1) * s for n, s in zip(tensor.shape, tensor.strides))
-    if min((tensor.offset, *tensor.strides, *tensor.shape)) < 0 or last >= array.size:
-        raise StructuredError(f"{file}: damaged: a tensor lies outside of its storage")
-    return np.lib.stride_tricks.as_strided(
-        array[tensor.offset:], tensor.shape,
-        [s * array.itemsize for s in tensor.strides]).copy()
+    with _refusing(f"{file}: damaged"):
+        array = np.frombuffer(archive.read(f"{root}data/{tensor.storage.key}"),
+                              numpy_dtype(tensor.storage.dtype))
+        if 0 in tensor.shape:
+            return np.empty(tensor.shape, array.dtype)
+        last = tensor.offset + sum((n - 1) * s for n, s in zip(tensor.shape, tensor.strides))
+        if (len(tensor.shape) != len(tensor.strides) or last >= array.size
+                or min((tensor.offset, *tensor.strides, *tensor.shape)) < 0):
+            raise ValueError("a tensor lies outside of its storage")
+        return np.lib.stride_tricks.as_strided(
+            array[tensor.offset:], tensor.shape,
+            [s * array.itemsize for s in tensor.strides]).copy()
