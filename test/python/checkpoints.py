@@ -721,6 +721,26 @@ class Reports(Case):
                          ["relative_error"], b["relative_error"])
         self.assertEqual((again / "b.fc.svg").read_text(), (folder / "b.fc.svg").read_text())
 
+    def test_sums_per_sample(self):
+        path = self.save(named("a", random_blast(self.random, 2, 3, 5, 4, 6))
+                         | named("b", random_blast(self.random, 1, 2, 7, 4, 3)))
+        counts = self.directory / "tokens.json"
+        folder = self.directory / "report"
+        a, b = 6 * (10 + 12 + 6), 3 * (7 + 8 + 2)
+        for tokens, of_a, of_b in (("9", 9, 9), (counts, 100, 4)):
+            counts.write_text(json.dumps({"a": 100, "b": 4}))
+            self.imported(path, "--report", folder, "--tokens", tokens)
+            sums = json.loads((folder / "report.json").read_text())["totals"]
+            self.assertEqual((sums["dense_multiply_adds"], sums["multiply_adds"]),
+                             (of_a * 120 + of_b * 56, of_a * a + of_b * b))
+            self.assertEqual((sums["dense_parameters"], sums["parameters"]), (176, a + b))
+            self.assertIn("multiply-adds per sample", (folder / "report.md").read_text())
+        for text, message in (('{"a": 1}', "no number for layer 'b'"), ("{", "neither a number"),
+                              ('{"a": 1, "b": 0}', "layer 'b': 0 is no number"), ("[]", "neither")):
+            counts.write_text(text)
+            self.refused(f"--tokens .*tokens.json: {message}", [path], "--tokens", counts)
+        self.refused("none: No such file", [path], "--tokens", self.directory / "none")
+
     def test_errors_of_convolutions(self):
         for arguments in ((), ("--channels-first", "--taps", "6")):
             module = random_gblr(self.random, 6, 48, 5, 2)

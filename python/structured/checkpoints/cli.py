@@ -64,6 +64,7 @@ def add_commands(commands: argparse._SubParsersAction) -> None:
                            help="write all other tensors (biases, embeddings, …) there")
     importing.add_argument("--report", type=Path, metavar="DIR",
                            help="write report.md, report.json, report.html and pictures there")
+    _add_tokens(importing)
     importing.set_defaults(command=_import)
 
     export = actions.add_parser("export", help="factors -> the authors' checkpoint layout")
@@ -82,6 +83,7 @@ def add_commands(commands: argparse._SubParsersAction) -> None:
     reporting.add_argument("-o", "--out", type=Path, required=True, help="directory to write to")
     reporting.add_argument("--reference", type=Path, nargs="+", default=[], metavar="FILE",
                            help="dense weights, for the errors")
+    _add_tokens(reporting)
     reporting.set_defaults(command=_report)
 
 
@@ -90,6 +92,33 @@ def _add_inputs(parser: argparse.ArgumentParser) -> None:
                         help="safetensors or PyTorch files, an index of shards, or a directory")
     parser.add_argument("--layers", type=_regex, default="", metavar="REGEX",
                         help="names of the layers (found anywhere in the name)")
+
+
+def _add_tokens(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--tokens", metavar="N|JSON",
+                        help="tokens (output positions of a convolution) per sample: a number, or "
+                             "a file with an object by layer; the report's sums are then per "
+                             "sample")
+
+
+def _tokens(text: str | None, layers: Sequence[layouts.Layer]) -> dict[str, int]:
+    """Tokens per sample of each layer, as --tokens gives them."""
+    if text is None:
+        return {}
+    names = [layer.name for layer in layers]
+    try:
+        tokens = dict.fromkeys(names, int(text)) if text.isdigit() else json.loads(
+            Path(text).read_text())
+        tokens = {name: tokens[name] for name in names}
+    except KeyError as error:
+        raise StructuredError(f"--tokens {text}: no number for layer {error}") from error
+    except (ValueError, TypeError) as error:
+        raise StructuredError(f"--tokens {text}: neither a number nor JSON: {error}") from error
+    for name, count in tokens.items():
+        if not isinstance(count, int) or count < 1:
+            raise StructuredError(f"--tokens {text}: layer '{name}': {count!r} is no number of "
+                                  "tokens")
+    return tokens
 
 
 def _regex(text: str) -> str:
@@ -151,6 +180,7 @@ def _import(options: argparse.Namespace) -> None:
         dtype=numpy_dtype(_DTYPES[options.dtype]) if options.dtype else None)
     layers = layouts.import_layers(store, found, settings, reference,
                                    blast.Config(options.config) if options.config else None)
+    tokens = _tokens(options.tokens, layers)
     others, names = layouts.rename_others(store, layouts.other_tensors(store, found), settings)
     layouts.write_factors(options.out, layers)
     if options.others:
@@ -159,7 +189,8 @@ def _import(options: argparse.Namespace) -> None:
     _print(report.layer_record(layer) for layer in layers)
     if options.report:
         errors = _errors(Store.open([options.out]), layers, reference)
-        report.write_report(options.report, options.checkpoint[0].name, layers, errors, numbers)
+        report.write_report(options.report, options.checkpoint[0].name, layers, errors, numbers,
+                            tokens)
 
 
 def _print(records: Iterator[dict]) -> None:
@@ -233,7 +264,8 @@ def _report(options: argparse.Namespace) -> None:
     reference = Store.open(options.reference) if options.reference else None
     layers = _stored_layers(store, _dense_shapes(options.reference))
     result = report.write_report(options.out, options.factors.name, layers,
-                                 _errors(store, layers, reference))
+                                 _errors(store, layers, reference),
+                                 tokens=_tokens(options.tokens, layers))
     _print(iter(result["layers"]))
 
 

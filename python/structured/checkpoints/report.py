@@ -7,14 +7,16 @@ Both papers state a model's work as multiply-adds relative to the dense one's.
 BLAST: r·(m + n + b_out·b_in) per token. Gaudi-GBLR counts a component as
 min(rank·(rows + columns), rows·columns), as if the cheaper of the two products
 ran; this project's code runs rank·(rows + columns), so both are given. For a
-convolution a token is an output position.
+convolution a token is an output position. Layers see different numbers of
+tokens: with these given, the sums are per sample, as the papers state them.
+Products without weights (attention's) are not counted.
 """
 
 import html
 import io
 import re
 from pathlib import Path
-from typing import Sequence
+from typing import Mapping, Sequence
 
 import numpy as np
 
@@ -25,8 +27,9 @@ from .layouts import Layer
 from .matrices import cheaper_dense
 
 
-def layer_record(layer: Layer, error: float | None = None) -> dict:
-    """The numbers of one layer; `relative_error` is ‖W − Ŵ‖_F / ‖W‖_F."""
+def layer_record(layer: Layer, error: float | None = None, tokens: int | None = None) -> dict:
+    """The numbers of one layer, per token; `relative_error` is
+    ‖W − Ŵ‖_F / ‖W‖_F, `tokens` the number of them per sample."""
     m, n = layer.shape
     record = {"layer": layer.name, "layout": layer.layout, "shape": [m, n],
               "structure": layer.structure, "dense_parameters": m * n,
@@ -45,6 +48,8 @@ def layer_record(layer: Layer, error: float | None = None) -> dict:
     record["relative_multiply_adds"] = record["paper_multiply_adds"] / (m * n)
     if error is not None:
         record["relative_error"] = error
+    if tokens is not None:
+        record["tokens"] = tokens
     notes = list(layer.notes)
     if record.get("components_cheaper_dense"):
         notes.append(f"{record['components_cheaper_dense']} components are cheaper dense")
@@ -55,12 +60,21 @@ def layer_record(layer: Layer, error: float | None = None) -> dict:
 
 def summary(layers: Sequence[dict], other_parameters: int | None = None) -> dict:
     """The sums over all layers; with the number of parameters that are in none
-    of them, also the model's."""
-    sums = {key: sum(layer[key] for layer in layers)
-            for key in ("dense_parameters", "parameters", "multiply_adds",
-                        "paper_multiply_adds")}
+    of them, also the model's. Multiply-adds are per sample if all layers have
+    `tokens`, else per token."""
+    per_sample = all("tokens" in layer for layer in layers)
+
+    def total(key: str) -> int:
+        return sum(layer[key] * (layer["tokens"] if per_sample else 1) for layer in layers)
+
+    sums = {"per_sample": per_sample,
+            "dense_parameters": sum(layer["dense_parameters"] for layer in layers),
+            "parameters": sum(layer["parameters"] for layer in layers),
+            "dense_multiply_adds": total("dense_parameters"),
+            "multiply_adds": total("multiply_adds"),
+            "paper_multiply_adds": total("paper_multiply_adds")}
     sums["relative_parameters"] = sums["parameters"] / sums["dense_parameters"]
-    sums["relative_multiply_adds"] = sums["paper_multiply_adds"] / sums["dense_parameters"]
+    sums["relative_multiply_adds"] = sums["paper_multiply_adds"] / sums["dense_multiply_adds"]
     if other_parameters is not None:
         sums |= {"model_parameters": sums["parameters"] + other_parameters,
                  "model_parameters_dense": sums["dense_parameters"] + other_parameters}
@@ -97,7 +111,9 @@ def summary_rows(sums: dict) -> tuple[list[str], list[list[object]]]:
         whole = sums["model_parameters_dense"]
         rows.append(["model's parameters", f"{whole:,}", f"{sums['model_parameters']:,}",
                      _percent(sums["model_parameters"] / whole)])
-    rows += [["layers' multiply-adds per token", f"{dense:,}", f"{sums['multiply_adds']:,}",
+    dense = sums["dense_multiply_adds"]
+    unit = "sample" if sums["per_sample"] else "token"
+    rows += [[f"layers' multiply-adds per {unit}", f"{dense:,}", f"{sums['multiply_adds']:,}",
               _percent(sums["multiply_adds"] / dense)],
              ["the same, as the papers count", f"{dense:,}", f"{sums['paper_multiply_adds']:,}",
               _percent(sums["paper_multiply_adds"] / dense)]]
@@ -193,12 +209,14 @@ def layout_picture(title: str, shape: tuple[int, int], components: np.ndarray) -
 
 
 def write_report(directory: Path, title: str, layers: Sequence[Layer],
-                 errors: dict[str, float], other_parameters: int | None = None) -> dict:
+                 errors: Mapping[str, float], other_parameters: int | None = None,
+                 tokens: Mapping[str, int] = {}) -> dict:
     """Writes report.md, report.json, report.html and an SVG per GBLR layer.
 
     Returns what report.json holds. All or none of the files appear.
     """
-    records = [layer_record(layer, errors.get(layer.name)) for layer in layers]
+    records = [layer_record(layer, errors.get(layer.name), tokens.get(layer.name))
+               for layer in layers]
     sums = summary(records, other_parameters)
     result = {"title": title, "layers": records, "totals": sums}
     pictures = {layer.name: layout_picture(layer.name, layer.shape, layer.components)
