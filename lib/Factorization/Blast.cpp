@@ -7,21 +7,9 @@
 //
 //===----------------------------------------------------------------------===//
 
-// Every update of U, Vt or S is a linear least-squares problem per block row,
-// block column or block. With X the unknown rows, G the r × r Gram matrix of
-// the two other factors and R the products of W with them, the loss
-// ‖W − Ŵ‖_F² is  const − 2⟨R, X⟩ + ⟨X·G, X⟩,  and both methods take the step
-//
-//     X ← X + η (R − X·G) (G + λI)⁻¹.
-//
-// Algorithm 2 has λ = δ·‖W − Ŵ‖_F and a decaying η. Alternating least squares
-// has η = 1 and a λ just large enough for the Cholesky factorisation; since the
-// step is relative to X, it never increases the loss, whatever λ.
-//
-//===----------------------------------------------------------------------===//
-
 #include "Structured/Factorization/Blast.h"
 
+#include "BlastUpdater.h"
 #include "LinearAlgebra.h"
 #include "Structured/Factorization/Random.h"
 
@@ -75,17 +63,21 @@ double structured::getRelativeError(MatrixRef reference,
 // Low rank
 //===----------------------------------------------------------------------===//
 
-Result<BlastFactors> structured::factorizeLowRank(MatrixRef weight,
-                                                  int64_t rank) {
+/// The best approximation of that rank in the norm ‖·Rᵀ‖_F, where `whitening`
+/// is the upper triangular matrix R [n, n]; in the Frobenius norm if it is
+/// empty.
+static Result<BlastFactors> truncateSvd(MatrixRef weight, int64_t rank,
+                                        const std::vector<float> &whitening) {
   int64_t m = weight.rows, n = weight.cols;
-  if (Result<void> checked = checkMatrix(weight, 1, 1); !checked)
-    return Error{checked.error()};
-  if (Result<void> checked =
-          checkRank(rank, std::min(m, n), "smaller side of the matrix");
-      !checked)
-    return Error{checked.error()};
   SingleThreadedBlas singleThreaded;
-  Result<Svd> svd = computeSvd(weight.data, n, m, n);
+  std::vector<float> whitened;
+  if (!whitening.empty()) {
+    whitened.resize(m * n);
+    multiply(m, n, n, 1, {weight.data, n}, {whitening.data(), n, true}, 0,
+             whitened.data(), n);
+  }
+  Result<Svd> svd =
+      computeSvd(whitening.empty() ? weight.data : whitened.data(), n, m, n);
   if (!svd)
     return Error{svd.error()};
   auto full = static_cast<int64_t>(svd->s.size());
@@ -100,7 +92,21 @@ Result<BlastFactors> structured::factorizeLowRank(MatrixRef weight,
                 factors.u.begin() + row * rank);
   factors.s.assign(svd->s.begin(), svd->s.begin() + rank);
   factors.vt.assign(svd->vt.begin(), svd->vt.begin() + rank * n);
+  if (!whitening.empty())
+    solveTriangular(whitening.data(), n, factors.vt.data(), rank);
   return factors;
+}
+
+Result<BlastFactors> structured::factorizeLowRank(MatrixRef weight,
+                                                  int64_t rank) {
+  int64_t m = weight.rows, n = weight.cols;
+  if (Result<void> checked = checkMatrix(weight, 1, 1); !checked)
+    return Error{checked.error()};
+  if (Result<void> checked =
+          checkRank(rank, std::min(m, n), "smaller side of the matrix");
+      !checked)
+    return Error{checked.error()};
+  return truncateSvd(weight, rank, /*whitening=*/{});
 }
 
 std::vector<float> structured::reconstruct(const BlastFactors &factors) {
@@ -121,258 +127,6 @@ std::vector<float> structured::reconstruct(const BlastFactors &factors) {
              0, dense.data() + i * p * n + j * q, n);
   }
   return dense;
-}
-
-//===----------------------------------------------------------------------===//
-// The alternating updates
-//===----------------------------------------------------------------------===//
-
-namespace {
-
-/// U [bOut, p, r], S [bOut, bIn, r] and V [bIn, q, r]: inside this file the
-/// right factor is transposed, so that the unknowns of every update are rows of
-/// r elements.
-struct Iterate {
-  std::vector<float> u, s, v;
-};
-
-/// η and λ of a step. λ is `relativeDamping` times the mean diagonal element of
-/// G, plus `absoluteDamping`.
-struct StepOptions {
-  double length = 1;
-  double relativeDamping = 0;
-  double absoluteDamping = 0;
-};
-
-/// Runs the updates on one matrix. An update changes its factor in place and
-/// returns the new loss.
-class BlastUpdater {
-public:
-  BlastUpdater(MatrixRef weight, int64_t bOut, int64_t bIn, int64_t rank)
-      : weight(weight), bOut(bOut), bIn(bIn), p(weight.rows / bOut),
-        q(weight.cols / bIn), r(rank),
-        weightNormSquared(
-            dot(weight.data, weight.data, weight.rows * weight.cols)),
-        gramU(bOut * r * r), gramV(bIn * r * r), residualU(bOut * p * r),
-        products(bOut * weight.cols * r) {}
-
-  /// ‖W‖_F².
-  double getWeightNormSquared() const { return weightNormSquared; }
-
-  /// Prepares the update of U: its gradient, and the loss of `x`, which is
-  /// returned. Must precede each `updateU`.
-  double computeLoss(const Iterate &x);
-
-  /// The updates must follow each other in the order U, V, S: each uses what
-  /// the one before has computed. `loss` is the loss of `x`.
-  double updateU(Iterate &x, double loss, const StepOptions &step);
-  double updateV(Iterate &x, double loss, const StepOptions &step);
-  double updateS(Iterate &x, double loss, const StepOptions &step);
-
-private:
-  /// Gram matrices [count, r, r] of `count` groups of `rows` rows of r.
-  void computeGrams(const std::vector<float> &factor, int64_t count,
-                    int64_t rows, std::vector<float> &grams) const;
-
-  /// G = Σ over `count` couplings of (s sᵀ) ∘ gram; the couplings lie
-  /// `couplingStride` apart.
-  void sumCoupledGrams(const float *couplings, int64_t couplingStride,
-                       const std::vector<float> &grams, int64_t count,
-                       std::vector<float> &sum) const;
-
-  /// Given the residual R − X·G, adds η (R − X·G)(G + λI)⁻¹ to the `rows` rows
-  /// at `x` and returns the change of the loss. Overwrites the residual and,
-  /// with the factor of G + λI, the scratch matrix.
-  double step(float *x, float *residual, int64_t rows,
-              const std::vector<float> &gram, std::vector<float> &scratch,
-              const StepOptions &options) const;
-
-  MatrixRef weight;
-  int64_t bOut, bIn, p, q, r;
-  double weightNormSquared;
-  std::vector<float> gramU, gramV; ///< [bOut, r, r], [bIn, r, r]
-  std::vector<float> residualU;    ///< R − U·G of the update of U
-  std::vector<float> products;     ///< W_ijᵀ · U_i: [bOut, bIn, q, r]
-};
-
-} // namespace
-
-/// dst ← src ∘ s for `rows` rows of r elements, or dst ← dst + src ∘ s.
-static void scaleRows(const float *src, const float *s, int64_t rows, int64_t r,
-                      float *dst, bool accumulate) {
-  for (int64_t row = 0; row < rows; ++row, src += r, dst += r)
-    if (accumulate)
-      for (int64_t k = 0; k < r; ++k)
-        dst[k] += src[k] * s[k];
-    else
-      for (int64_t k = 0; k < r; ++k)
-        dst[k] = src[k] * s[k];
-}
-
-static double sum(const std::vector<double> &values) {
-  double total = 0;
-  for (double value : values)
-    total += value;
-  return total;
-}
-
-void BlastUpdater::computeGrams(const std::vector<float> &factor, int64_t count,
-                                int64_t rows, std::vector<float> &grams) const {
-#pragma omp parallel for schedule(dynamic)
-  for (int64_t i = 0; i < count; ++i) {
-    const float *x = factor.data() + i * rows * r;
-    multiply(r, r, rows, 1, {x, r, true}, {x, r}, 0, grams.data() + i * r * r,
-             r);
-  }
-}
-
-void BlastUpdater::sumCoupledGrams(const float *couplings,
-                                   int64_t couplingStride,
-                                   const std::vector<float> &grams,
-                                   int64_t count,
-                                   std::vector<float> &sum) const {
-  sum.assign(r * r, 0);
-  for (int64_t block = 0; block < count; ++block) {
-    const float *s = couplings + block * couplingStride;
-    const float *gram = grams.data() + block * r * r;
-    for (int64_t k = 0; k < r; ++k)
-      for (int64_t l = 0; l < r; ++l)
-        sum[k * r + l] += s[k] * s[l] * gram[k * r + l];
-  }
-}
-
-double BlastUpdater::step(float *x, float *residual, int64_t rows,
-                          const std::vector<float> &gram,
-                          std::vector<float> &scratch,
-                          const StepOptions &options) const {
-  double meanDiagonal = 0;
-  for (int64_t k = 0; k < r; ++k)
-    meanDiagonal += gram[k * r + k];
-  meanDiagonal /= static_cast<double>(r);
-  // All factors but this one vanish: nothing to gain here.
-  if (!(meanDiagonal > 0))
-    return 0;
-  double damping =
-      options.relativeDamping * meanDiagonal + options.absoluteDamping;
-
-  std::vector<float> direction(residual, residual + rows * r);
-  for (;; damping = std::max(10 * damping, 1e-7 * meanDiagonal)) {
-    scratch = gram;
-    for (int64_t k = 0; k < r; ++k)
-      scratch[k * r + k] += static_cast<float>(damping);
-    if (solvePositiveDefinite(scratch.data(), r, direction.data(), rows))
-      break;
-    // A damping of the size of the matrix always suffices, unless it holds
-    // infinities.
-    if (!(damping < 1e3 * meanDiagonal))
-      return 0;
-  }
-  double decrease = dot(residual, direction.data(), rows * r);
-  double squaredNorm = dot(direction.data(), direction.data(), rows * r);
-  auto length = static_cast<float>(options.length);
-  for (int64_t i = 0; i < rows * r; ++i)
-    x[i] += length * direction[i];
-  // direction·G = residual − λ·direction.
-  return -2 * options.length * decrease +
-         options.length * options.length * (decrease - damping * squaredNorm);
-}
-
-double BlastUpdater::computeLoss(const Iterate &x) {
-  int64_t n = weight.cols;
-  computeGrams(x.v, bIn, q, gramV);
-  std::vector<double> changes(bOut);
-#pragma omp parallel
-  {
-    std::vector<float> coupled(n * r), gram;
-#pragma omp for schedule(dynamic)
-    for (int64_t i = 0; i < bOut; ++i) {
-      const float *s = x.s.data() + i * bIn * r;
-      for (int64_t j = 0; j < bIn; ++j)
-        scaleRows(x.v.data() + j * q * r, s + j * r, q, r,
-                  coupled.data() + j * q * r, /*accumulate=*/false);
-      const float *u = x.u.data() + i * p * r;
-      float *residual = residualU.data() + i * p * r;
-      multiply(p, r, n, 1, {weight.data + i * p * n, n}, {coupled.data(), r}, 0,
-               residual, r);
-      changes[i] = -dot(residual, u, p * r);
-      sumCoupledGrams(s, r, gramV, bIn, gram);
-      multiply(p, r, r, -1, {u, r}, {gram.data(), r}, 1, residual, r);
-      changes[i] -= dot(residual, u, p * r);
-    }
-  }
-  return weightNormSquared + sum(changes);
-}
-
-double BlastUpdater::updateU(Iterate &x, double loss,
-                             const StepOptions &options) {
-  std::vector<double> changes(bOut);
-#pragma omp parallel
-  {
-    std::vector<float> gram, scratch;
-#pragma omp for schedule(dynamic)
-    for (int64_t i = 0; i < bOut; ++i) {
-      sumCoupledGrams(x.s.data() + i * bIn * r, r, gramV, bIn, gram);
-      changes[i] = step(x.u.data() + i * p * r, residualU.data() + i * p * r, p,
-                        gram, scratch, options);
-    }
-  }
-  return loss + sum(changes);
-}
-
-double BlastUpdater::updateV(Iterate &x, double loss,
-                             const StepOptions &options) {
-  int64_t n = weight.cols;
-  computeGrams(x.u, bOut, p, gramU);
-#pragma omp parallel for schedule(dynamic) collapse(2)
-  for (int64_t i = 0; i < bOut; ++i)
-    for (int64_t j = 0; j < bIn; ++j)
-      multiply(q, r, p, 1, {weight.data + i * p * n + j * q, n, true},
-               {x.u.data() + i * p * r, r}, 0,
-               products.data() + (i * bIn + j) * q * r, r);
-
-  std::vector<double> changes(bIn);
-#pragma omp parallel
-  {
-    std::vector<float> residual(q * r), gram, scratch;
-#pragma omp for schedule(dynamic)
-    for (int64_t j = 0; j < bIn; ++j) {
-      const float *s = x.s.data() + j * r;
-      float *v = x.v.data() + j * q * r;
-      for (int64_t i = 0; i < bOut; ++i)
-        scaleRows(products.data() + (i * bIn + j) * q * r, s + i * bIn * r, q,
-                  r, residual.data(), /*accumulate=*/i > 0);
-      sumCoupledGrams(s, bIn * r, gramU, bOut, gram);
-      multiply(q, r, r, -1, {v, r}, {gram.data(), r}, 1, residual.data(), r);
-      changes[j] = step(v, residual.data(), q, gram, scratch, options);
-    }
-  }
-  return loss + sum(changes);
-}
-
-double BlastUpdater::updateS(Iterate &x, double loss,
-                             const StepOptions &options) {
-  computeGrams(x.v, bIn, q, gramV);
-  std::vector<double> changes(bOut * bIn);
-#pragma omp parallel
-  {
-    std::vector<float> residual(r), gram(r * r), scratch;
-#pragma omp for schedule(dynamic)
-    for (int64_t block = 0; block < bOut * bIn; ++block) {
-      int64_t i = block / bIn, j = block % bIn;
-      const float *product = products.data() + block * q * r;
-      const float *v = x.v.data() + j * q * r;
-      std::fill(residual.begin(), residual.end(), 0.0f);
-      for (int64_t row = 0; row < q; ++row)
-        for (int64_t k = 0; k < r; ++k)
-          residual[k] += product[row * r + k] * v[row * r + k];
-      for (int64_t k = 0; k < r * r; ++k)
-        gram[k] = gramU[i * r * r + k] * gramV[j * r * r + k];
-      float *s = x.s.data() + block * r;
-      multiply(1, r, r, -1, {s, r}, {gram.data(), r}, 1, residual.data(), r);
-      changes[block] = step(s, residual.data(), 1, gram, scratch, options);
-    }
-  }
-  return loss + sum(changes);
 }
 
 //===----------------------------------------------------------------------===//
@@ -399,8 +153,8 @@ static double getStandardDeviation(MatrixRef weight) {
   return deviation > 0 ? deviation : 1;
 }
 
-static double toRelativeError(double loss, double weightNormSquared) {
-  return std::sqrt(std::max(loss, 0.0) / weightNormSquared);
+static double toRelativeError(double loss, double lossOfZero) {
+  return std::sqrt(std::max(loss, 0.0) / lossOfZero);
 }
 
 static Iterate runPreconditionedGradient(MatrixRef weight,
@@ -414,8 +168,9 @@ static Iterate runPreconditionedGradient(MatrixRef weight,
                             weight.data + weight.rows * weight.cols);
   for (float &value : scaled)
     value /= deviation;
-  BlastUpdater updater({scaled.data(), weight.rows, weight.cols}, options.bOut,
-                       options.bIn, options.rank);
+  std::unique_ptr<BlastUpdater> updater =
+      createFrobeniusUpdater({scaled.data(), weight.rows, weight.cols},
+                             options.bOut, options.bIn, options.rank);
 
   NormalGenerator normal(options.seed);
   Iterate x;
@@ -435,15 +190,14 @@ static Iterate runPreconditionedGradient(MatrixRef weight,
         static_cast<double>(iterations) /
         static_cast<double>(std::max<int64_t>(options.maxIterations - 1, 1));
     step.length = firstLength + (lastLength - firstLength) * done;
-    double loss = updater.computeLoss(x);
-    loss = updater.updateU(x, loss, withDamping(loss));
-    loss = updater.updateV(x, loss, withDamping(loss));
-    loss = updater.updateS(x, loss, withDamping(loss));
+    double loss = updater->computeLoss(x);
+    loss = updater->updateU(x, loss, withDamping(loss));
+    loss = updater->updateV(x, loss, withDamping(loss));
+    loss = updater->updateS(x, loss, withDamping(loss));
     ++iterations;
     lowest = std::min(lowest, loss);
     if (progress)
-      progress(iterations,
-               toRelativeError(lowest, updater.getWeightNormSquared()));
+      progress(iterations, toRelativeError(lowest, updater->getLossOfZero()));
   }
   for (float &value : x.s)
     value *= deviation;
@@ -458,10 +212,11 @@ static Iterate runPreconditionedGradient(MatrixRef weight,
 /// block: with equal couplings everywhere the updates of S would start at a
 /// saddle point.
 static Result<Iterate> startFromSvd(MatrixRef weight,
-                                    const BlastOptions &options) {
+                                    const BlastOptions &options,
+                                    const std::vector<float> &whitening) {
   constexpr float perturbation = 0.03f;
   int64_t r = options.rank, n = weight.cols;
-  Result<BlastFactors> svd = factorizeLowRank(weight, r);
+  Result<BlastFactors> svd = truncateSvd(weight, r, whitening);
   if (!svd)
     return Error{svd.error()};
   Iterate x;
@@ -491,9 +246,8 @@ static void balance(Iterate &x, int64_t r) {
   };
   auto scaleColumns = [r](std::vector<float> &factor,
                           const std::vector<float> &scales) {
-    scaleRows(factor.data(), scales.data(),
-              static_cast<int64_t>(factor.size()) / r, r, factor.data(),
-              /*accumulate=*/false);
+    for (size_t i = 0; i < factor.size(); ++i)
+      factor[i] *= scales[i % r];
   };
   std::vector<double> normsU = getColumnNorms(x.u),
                       normsV = getColumnNorms(x.v),
@@ -519,18 +273,57 @@ static void extrapolate(std::vector<float> &newer,
     newer[i] += weight * (newer[i] - older[i]);
 }
 
+/// The weight of the norm to minimise: C, damped, and its Cholesky factor R
+/// with C = RᵀR; both empty for the Frobenius norm.
+struct NormWeight {
+  std::vector<float> moments, whitening;
+};
+
+static Result<NormWeight> getNormWeight(const BlastOptions &options) {
+  NormWeight norm;
+  if (!options.inputMoments)
+    return norm;
+  MatrixRef matrix = options.inputMoments->matrix;
+  int64_t n = matrix.rows;
+  double meanDiagonal = 0;
+  for (int64_t i = 0; i < n; ++i)
+    meanDiagonal += matrix.data[i * n + i];
+  meanDiagonal /= static_cast<double>(n);
+  norm.moments.resize(n * n);
+  for (int64_t i = 0; i < n; ++i)
+    for (int64_t j = 0; j < n; ++j)
+      norm.moments[i * n + j] =
+          0.5f * (matrix.data[i * n + j] + matrix.data[j * n + i]);
+  for (int64_t i = 0; i < n; ++i)
+    norm.moments[i * n + i] +=
+        static_cast<float>(options.damping * meanDiagonal);
+  norm.whitening = norm.moments;
+  if (!factorizePositiveDefinite(norm.whitening.data(), n))
+    return Error{"second moments of the inputs: the matrix is not positive "
+                 "definite with a damping of " +
+                 std::to_string(options.damping)};
+  for (int64_t i = 0; i < n; ++i)
+    std::fill_n(norm.whitening.begin() + i * n, i, 0.0f);
+  return norm;
+}
+
 static Result<Iterate>
 runAlternatingLeastSquares(MatrixRef weight, const BlastOptions &options,
-                           const ProgressCallback &progress,
+                           NormWeight norm, const ProgressCallback &progress,
                            int64_t &iterations) {
   // Single precision resolves neither a smaller damping nor a smaller loss.
   constexpr double conditioning = 1e-6, smallestLoss = 1e-9;
   constexpr int64_t window = 10;
-  Result<Iterate> start = startFromSvd(weight, options);
+  Result<Iterate> start = startFromSvd(weight, options, norm.whitening);
   if (!start)
     return Error{start.error()};
   iterations = 0;
-  BlastUpdater updater(weight, options.bOut, options.bIn, options.rank);
+  std::unique_ptr<BlastUpdater> updater =
+      norm.moments.empty()
+          ? createFrobeniusUpdater(weight, options.bOut, options.bIn,
+                                   options.rank)
+          : createWeightedUpdater(weight, std::move(norm.moments), options.bOut,
+                                  options.bIn, options.rank);
   StepOptions step;
   step.relativeDamping = conditioning;
   Iterate best = std::move(*start), x = best;
@@ -539,10 +332,10 @@ runAlternatingLeastSquares(MatrixRef weight, const BlastOptions &options,
   // Nesterov's weights are (k − 1)/(k + 2) for the k-th step after a restart.
   int64_t stepsSinceRestart = 0;
   while (iterations < options.maxIterations) {
-    double loss = updater.computeLoss(x);
-    loss = updater.updateU(x, loss, step);
-    loss = updater.updateV(x, loss, step);
-    loss = updater.updateS(x, loss, step);
+    double loss = updater->computeLoss(x);
+    loss = updater->updateU(x, loss, step);
+    loss = updater->updateV(x, loss, step);
+    loss = updater->updateS(x, loss, step);
     ++iterations;
     if (loss > lowest) {
       // Only rounding makes a step without extrapolation increase the loss.
@@ -563,11 +356,11 @@ runAlternatingLeastSquares(MatrixRef weight, const BlastOptions &options,
       extrapolate(x.s, olderS, momentum);
       extrapolate(x.v, olderV, momentum);
     }
-    double error = toRelativeError(lowest, updater.getWeightNormSquared());
+    double error = toRelativeError(lowest, updater->getLossOfZero());
     if (progress)
       progress(iterations, error);
     history.push_back(error);
-    if (lowest <= smallestLoss * updater.getWeightNormSquared())
+    if (lowest <= smallestLoss * updater->getLossOfZero())
       break;
     if (iterations > window &&
         history[iterations - 1 - window] - error < options.tolerance * error)
@@ -593,7 +386,25 @@ Result<void> structured::checkBlast(MatrixRef weight,
   if (options.maxIterations < 1)
     return Error{std::to_string(options.maxIterations) +
                  " iterations are too few"};
-  return {};
+  if (!options.inputMoments)
+    return {};
+  if (options.method != BlastMethod::AlternatingLeastSquares)
+    return Error{"only alternating least squares takes second moments of the "
+                 "inputs"};
+  if (!(options.damping >= 0) || !std::isfinite(options.damping))
+    return Error{"the damping must be a number of at least 0, not " +
+                 std::to_string(options.damping)};
+  return checkInputMoments(*options.inputMoments, weight.cols);
+}
+
+/// Sets the errors of the result's factors.
+static void measure(MatrixRef weight, const BlastOptions &options,
+                    BlastResult &result) {
+  std::vector<float> dense = reconstruct(result.factors);
+  result.relativeError = getRelativeError(weight, dense.data());
+  if (options.inputMoments)
+    result.outputError =
+        getOutputError(weight, dense.data(), options.inputMoments->matrix);
 }
 
 Result<BlastResult>
@@ -615,27 +426,30 @@ structured::factorizeBlast(MatrixRef weight, const BlastOptions &options,
     factors.u.resize(weight.rows * r);
     factors.s.resize(options.bOut * options.bIn * r);
     factors.vt.resize(weight.cols * r);
-    return result;
-  }
-
-  if (options.method == BlastMethod::AlternatingLeastSquares &&
-      options.bOut == 1 && options.bIn == 1) {
-    Result<BlastFactors> svd = factorizeLowRank(weight, r);
-    if (!svd)
-      return Error{svd.error()};
-    factors = std::move(*svd);
-    result.relativeError =
-        getRelativeError(weight, reconstruct(factors).data());
+    measure(weight, options, result);
     return result;
   }
 
   SingleThreadedBlas singleThreaded;
+  Result<NormWeight> norm = getNormWeight(options);
+  if (!norm)
+    return Error{norm.error()};
+  if (options.method == BlastMethod::AlternatingLeastSquares &&
+      options.bOut == 1 && options.bIn == 1) {
+    Result<BlastFactors> svd = truncateSvd(weight, r, norm->whitening);
+    if (!svd)
+      return Error{svd.error()};
+    factors = std::move(*svd);
+    measure(weight, options, result);
+    return result;
+  }
+
   Result<Iterate> found =
       options.method == BlastMethod::PreconditionedGradient
           ? runPreconditionedGradient(weight, options, progress,
                                       result.iterations)
-          : runAlternatingLeastSquares(weight, options, progress,
-                                       result.iterations);
+          : runAlternatingLeastSquares(weight, options, std::move(*norm),
+                                       progress, result.iterations);
   if (!found)
     return Error{found.error()};
   factors.u = std::move(found->u);
@@ -646,7 +460,7 @@ structured::factorizeBlast(MatrixRef weight, const BlastOptions &options,
     for (int64_t col = 0; col < q; ++col)
       for (int64_t k = 0; k < r; ++k)
         factors.vt[(j * r + k) * q + col] = found->v[(j * q + col) * r + k];
-  result.relativeError = getRelativeError(weight, reconstruct(factors).data());
+  measure(weight, options, result);
   if (!std::isfinite(result.relativeError))
     return Error{"the factorisation diverged"};
   return result;

@@ -62,16 +62,34 @@ void structured::multiplyVector(int64_t m, int64_t n, Operand a, const float *x,
               a.data, toInt(a.stride), x, 1, accumulate ? 1 : 0, y, 1);
 }
 
-bool structured::solvePositiveDefinite(float *a, int64_t r, float *b,
-                                       int64_t rows) {
-  // LAPACK is column-major: it sees the transposes, A·Xᵀ = Bᵀ.
-  int size = toInt(r), numRhs = toInt(rows), info = 0;
+bool structured::factorizePositiveDefinite(float *a, int64_t r) {
+  // LAPACK is column-major: its lower triangle is our upper one.
+  int size = toInt(r), info = 0;
   spotrf_("L", &size, a, &size, &info);
   // A NaN may pass as a pivot; it spreads to the last one.
-  if (info != 0 || !std::isfinite(a[r * r - 1]))
+  return info == 0 && std::isfinite(a[r * r - 1]);
+}
+
+void structured::solveFactorized(const float *factor, int64_t r, float *b,
+                                 int64_t rows) {
+  // LAPACK sees the transposes, A·Xᵀ = Bᵀ.
+  int size = toInt(r), numRhs = toInt(rows), info = 0;
+  spotrs_("L", &size, &numRhs, factor, &size, b, &size, &info);
+  assert(info == 0 && "spotrs refuses only malformed arguments");
+}
+
+void structured::solveTriangular(const float *factor, int64_t n, float *b,
+                                 int64_t rows) {
+  cblas_strsm(CblasRowMajor, CblasRight, CblasUpper, CblasTrans, CblasNonUnit,
+              toInt(rows), toInt(n), 1, factor, toInt(n), b, toInt(n));
+}
+
+bool structured::solvePositiveDefinite(float *a, int64_t r, float *b,
+                                       int64_t rows) {
+  if (!factorizePositiveDefinite(a, r))
     return false;
-  spotrs_("L", &size, &numRhs, a, &size, b, &size, &info);
-  return info == 0;
+  solveFactorized(a, r, b, rows);
+  return true;
 }
 
 double structured::dot(const float *a, const float *b, int64_t count) {

@@ -51,6 +51,18 @@ void multiply(int64_t m, int64_t n, int64_t k, float alpha, Operand a,
 void multiplyVector(int64_t m, int64_t n, Operand a, const float *x, float *y,
                     bool accumulate);
 
+/// Overwrites the symmetric positive definite A [r,r] by its Cholesky factor:
+/// R, upper triangular, with A = Rᵀ·R; what was below the diagonal of A stays.
+/// False if A is not numerically positive definite.
+bool factorizePositiveDefinite(float *a, int64_t r);
+
+/// Solves X · A = B for X [rows,r] in place of B, with the factor of A.
+void solveFactorized(const float *factor, int64_t r, float *b, int64_t rows);
+
+/// Solves X · Rᵀ = B for X [rows,n] in place of B; R [n,n] is upper triangular,
+/// and what lies below its diagonal is not read.
+void solveTriangular(const float *factor, int64_t n, float *b, int64_t rows);
+
 /// Solves X · A = B for X in place of B: A is symmetric positive definite
 /// [r,r] and is overwritten by its Cholesky factor, B is [rows,r]. False, and B
 /// untouched, if A is not numerically positive definite.

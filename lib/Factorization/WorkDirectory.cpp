@@ -90,6 +90,11 @@ static void addOptions(Hash &hash, const BlastOptions &options) {
   hash.add(options.maxIterations);
   hash.add(options.tolerance);
   hash.add(options.seed);
+  if (options.inputMoments) {
+    MatrixRef moments = options.inputMoments->matrix;
+    hash.add(options.damping);
+    hash.addBytes(moments.data, moments.rows * moments.cols * sizeof(float));
+  }
 }
 
 static void addOptions(Hash &hash, const GblrOptions &options) {
@@ -237,6 +242,21 @@ static std::optional<T> parseNumber(const std::string &text) {
   return value;
 }
 
+/// Sets the errors of the factors.
+static void measure(MatrixRef weight, const BlastOptions &options,
+                    BlastResult &result) {
+  std::vector<float> dense = reconstruct(result.factors);
+  result.relativeError = getRelativeError(weight, dense.data());
+  if (options.inputMoments)
+    result.outputError =
+        getOutputError(weight, dense.data(), options.inputMoments->matrix);
+}
+
+static void measure(MatrixRef weight, const GblrOptions &, GblrResult &result) {
+  result.relativeError =
+      getRelativeError(weight, reconstruct(result.factors).data());
+}
+
 /// The result in `path`, if it is there, complete and of that key.
 template <typename LayerResult, typename Options>
 static std::optional<LayerResult>
@@ -264,8 +284,7 @@ load(const std::string &path, const std::string &layer, const std::string &key,
   result.iterations = *iterations;
   result.factors = std::move(*factors);
   // Whatever bytes have changed, this is the error of the factors in hand.
-  result.relativeError =
-      getRelativeError(weight, reconstruct(result.factors).data());
+  measure(weight, options, result);
   if (!(std::fabs(result.relativeError - *recordedError) <= 1e-6))
     return std::nullopt;
   return result;

@@ -6,7 +6,8 @@
 //
 //===----------------------------------------------------------------------===//
 
-// Data-free factorisation of a weight into BLAST factors (Lee, Kwon, Qu, Kim,
+// Factorisation of a weight into BLAST factors, data-free or calibrated by the
+// second moments of the layer's inputs (Lee, Kwon, Qu, Kim,
 // "BLAST: Block-Level Adaptive Structured Matrices for Efficient Deep Neural
 // Network Inference", NeurIPS 2024, arXiv 2410.21262).
 //
@@ -15,6 +16,7 @@
 #ifndef STRUCTURED_FACTORIZATION_BLAST_H
 #define STRUCTURED_FACTORIZATION_BLAST_H
 
+#include "Structured/Factorization/InputMoments.h"
 #include "Structured/Factorization/Matrix.h"
 #include "Structured/Weights/Result.h"
 
@@ -58,8 +60,7 @@ struct BlastFactors {
 int64_t getBlastRank(int64_t m, int64_t n, int64_t bOut, int64_t bIn,
                      double keep, int64_t multiple = 16);
 
-/// How the factors are found. Both take one matrix and no training data, and
-/// cost the same per iteration.
+/// How the factors are found. Both cost the same per iteration.
 enum class BlastMethod {
   /// Algorithm 2 of the BLAST paper: from small random factors, gradient steps
   /// on U, Vt and S in turn, preconditioned by the inverse of the Gram matrix
@@ -90,10 +91,16 @@ struct BlastOptions {
   /// less than this fraction of it.
   double tolerance = 1e-4;
   uint64_t seed = 0;
+  /// If given, the error to minimise is ‖(W − Ŵ) C^½‖_F, where C is these
+  /// moments with `damping` times the mean of the diagonal added to it: the
+  /// damping keeps directions that the samples lack from being given up. Only
+  /// for AlternatingLeastSquares.
+  std::optional<InputMoments> inputMoments;
+  double damping = 0.01;
 };
 
 /// Called after each iteration with its number, from 1, and the lowest relative
-/// error so far.
+/// error so far, in the norm that is minimised.
 using ProgressCallback =
     std::function<void(int64_t iteration, double relativeError)>;
 
@@ -101,19 +108,26 @@ struct BlastResult {
   BlastFactors factors;
   /// ‖W − Ŵ‖_F / ‖W‖_F of these factors; 0 if W is zero.
   double relativeError = 0;
+  /// With `inputMoments`: the relative error of the outputs, `getOutputError`,
+  /// undamped.
+  std::optional<double> outputError;
   int64_t iterations = 0;
 };
 
 /// The errors of `factorizeBlast`, found without computing: an empty matrix, a
 /// NaN or infinite element, block counts that do not divide the matrix, a rank
-/// below 1 or above min(m, n), fewer than one iteration.
+/// below 1 or above min(m, n), fewer than one iteration; input moments that
+/// `checkInputMoments` refuses, a damping that is negative or no number.
 Result<void> checkBlast(MatrixRef weight, const BlastOptions &options);
 
 /// Finds BLAST factors of `weight`. The result depends on the arguments alone,
 /// not on the number of OpenMP threads. With one block AlternatingLeastSquares
-/// returns the truncated SVD, which is optimal. Needs about (bOut + 2)·rank·n
-/// floats besides the matrix.
-/// Errors: see `checkBlast`.
+/// returns the truncated SVD, which is optimal; with input moments that is the
+/// truncated SVD of W·L for C = L·Lᵀ, multiplied by L⁻¹ ("whitened"; Wang et
+/// al., "SVD-LLM", 2024, arXiv 2403.07378). Needs about (bOut + 2)·rank·n
+/// floats besides the matrix; with input moments (bOut + bIn + 2)·rank·n +
+/// bIn²·rank² + 4·n² + m·n. Errors: see `checkBlast`; input moments that are
+/// not positive definite with their damping.
 Result<BlastResult> factorizeBlast(MatrixRef weight,
                                    const BlastOptions &options,
                                    const ProgressCallback &progress = {});

@@ -32,9 +32,9 @@ struct LayerResult : BlastResult {
 /// way and nothing else: files appear complete or not at all.
 ///
 /// The work file holds `<layer>.U`, `<layer>.S` and `<layer>.Vt` in F32 and, in
-/// its metadata, a hash of the options and of the weight. A file with another
-/// hash, or one that is damaged (its factors do not have the relative error it
-/// records), is computed anew and replaced.
+/// its metadata, a hash of the options, of the weight and of the input moments.
+/// A file with another hash, or one that is damaged (its factors do not have
+/// the relative error it records), is computed anew and replaced.
 ///
 /// Every error names the layer; besides those of `factorizeBlast`: a directory
 /// that cannot be created and a file that cannot be written.

@@ -221,6 +221,62 @@ def Plan : Pass<"structured-plan", "::mlir::ModuleOp"> {
   ];
 }
 
+def CollectMoments : Pass<"structured-collect-moments", "::mlir::ModuleOp"> {
+  let summary = "add the second moments of the layers' inputs to the results";
+  let description = [{
+    For each input x [T, n] of a named `structured.linear`, appends the result
+    XᵀX [n, n] in f32, the sum of x_t x_tᵀ over the T tokens, to the function's
+    results. Layers with the same input value (query, key and value of an
+    attention, after `cse`) share one. The compiled module, run on sample inputs,
+    gives what `structured-factorize` needs for its option `moments`;
+    docs/Calibration.md has the whole way.
+
+    With `mask`, tokens whose element of that input is zero do not count: its
+    elements, flattened, are one for each token.
+
+    `write` writes a JSON file that says which result is whose: an object with
+    `version` (1), `mask`, and the array `moments` of objects such as
+    `{"result": 1, "layers": ["fc"], "features": 16, "tokens": 4}`.
+
+    Before:
+
+    ```mlir
+    func.func @main(%x: tensor<4x16xf32>, …) -> tensor<4x32xf32> {
+      …
+      %y = structured.linear {layer = "fc"} ins(%x, %w : …) outs(%y0 : …) -> …
+      return %y : tensor<4x32xf32>
+    ```
+
+    After:
+
+    ```mlir
+    func.func @main(%x: tensor<4x16xf32>, …)
+        -> (tensor<4x32xf32>, tensor<16x16xf32>) {
+      …
+      %moments = linalg.generic … ins(%x, %x : …) outs(%zero : …)   // XᵀX
+      %y = structured.linear {layer = "fc"} ins(%x, %w : …) outs(%y0 : …) -> …
+      return %y, %moments : tensor<4x32xf32>, tensor<16x16xf32>
+    ```
+
+    The example is run in test/Dialect/Structured/collect-moments.mlir. Refused:
+    a layer in a loop or a branch, or of a dynamic number of tokens; layers in
+    several functions; a function that is called in the module.
+  }];
+  let dependentDialects = [
+    "::mlir::arith::ArithDialect", "::mlir::linalg::LinalgDialect",
+    "::mlir::tensor::TensorDialect", "::structured::StructuredDialect"
+  ];
+  let options = [
+    Option<"mask", "mask", "std::string", "\"\"",
+           "Name of the input whose zeros are tokens that do not count">,
+    Option<"writePath", "write", "std::string", "\"\"",
+           "JSON file to write: which result belongs to which layers">
+  ];
+  let statistics = [
+    Statistic<"numMoments", "num-moments", "Results added">
+  ];
+}
+
 def Factorize : Pass<"structured-factorize", "::mlir::ModuleOp"> {
   let summary = "carry out the plan: replace weights by computed factors";
   let description = [{
