@@ -13,10 +13,10 @@ from pathlib import Path
 
 import numpy as np
 
-from . import evaluation, minilm, report, runtime
+from . import calibration, evaluation, minilm, report, runtime
 from .checkpoints import cli as checkpoints
 from .errors import StructuredError
-from .files import write_json, write_text
+from .files import write_json, write_npz, write_text
 from .importer import ImportedModel, import_onnx
 from .pipeline import Compression, Workspace
 
@@ -71,6 +71,20 @@ def _parser() -> argparse.ArgumentParser:
     compress.add_argument("--plan", type=Path, help="plan file to follow (JSON)")
     compress.add_argument("--iterations", type=positive, default=50,
                           help="of the factorization, per layer")
+    compress.add_argument("--allocate", choices=["uniform", "global"], default="uniform",
+                          help="keep the fraction of each layer, or of all together")
+    compress.add_argument("--candidate-blocks", type=positive, nargs="+", default=(),
+                          help="with --allocate global: blocks per side to choose from")
+    compress.add_argument("--importance", type=Path, metavar="JSON",
+                          help="with --allocate global: weights of the layers' errors")
+    compress.add_argument("--calibrate", type=Path, metavar="FILE",
+                          help="calibration inputs: factorize for small errors of the layers' "
+                               "outputs on them; an .npz file, for minilm a text file with a "
+                               "sentence a line")
+    compress.add_argument("--mask", default="", metavar="INPUT",
+                          help="with --calibrate: input whose zeros are tokens to leave out")
+    compress.add_argument("--damping", type=float, default=0.01,
+                          help="added to the diagonal of the second moments, relative to its mean")
     compress.add_argument("--inputs", type=Path, metavar="NPZ",
                           help="inputs to compare the results on; default: random")
     compress.add_argument("--threads", type=positive, default=os.cpu_count())
@@ -104,6 +118,8 @@ def _import(options: argparse.Namespace) -> None:
 def _compress(options: argparse.Namespace) -> None:
     workspace = Workspace(options.out)
     model, onnx = open_model(options.model, workspace)
+    options.moments = calibrate(options.calibrate, options.model, model, workspace,
+                                options.mask) if options.calibrate else None
     compression = Compression(**{field.name: getattr(options, field.name)
                                  for field in dataclasses.fields(Compression)})
     dense = workspace.dense(model)
@@ -131,6 +147,18 @@ def open_model(name: str, workspace: Workspace) -> tuple[ImportedModel, Path | N
             workspace.say("write all-MiniLM-L6-v2 as ONNX")
             minilm.write_onnx(path)
     return workspace.import_model(path), path
+
+
+def calibrate(path: Path, name: str, model: ImportedModel, workspace: Workspace,
+              mask: str = "") -> Path:
+    """The file of second moments of the calibration inputs in `path`."""
+    if name != "minilm":
+        return workspace.moments(model, path, mask)
+    tokens = workspace.directory / "calibration" / "tokens.npz"
+    sentences = calibration.read_sentences(path)
+    arrays = minilm.tokenize(sentences, model.inputs[0]["shape"][1])
+    write_npz(tokens, arrays)
+    return workspace.moments(model, tokens, "attention_mask")
 
 
 def _inputs(model: ImportedModel, options: argparse.Namespace) -> dict[str, np.ndarray]:

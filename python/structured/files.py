@@ -66,6 +66,25 @@ def write_json(path: Path, value: object) -> None:
     write_text(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
 
 
+def write_npz(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
+    """Writes an .npz file by way of a temporary file, in a directory made if
+    missing; leaves one alone that holds these very arrays already."""
+    with contextlib.suppress(OSError, ValueError, KeyError):
+        with np.load(path) as present:
+            if set(present) == set(arrays) and all(
+                    np.array_equal(present[name], array) for name, array in arrays.items()):
+                return
+    temporary = path.with_name(f"{path.name}.tmp.{os.getpid()}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with open(temporary, "wb") as file:
+            np.savez(file, **arrays)
+        os.replace(temporary, path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise StructuredError(f"{path}: cannot write: {error.strerror or error}") from error
+
+
 class LazyTensor(NamedTuple):
     """A tensor whose data is read only when it is its turn to be written."""
 

@@ -109,11 +109,14 @@ def build(workspace: Workspace, options: argparse.Namespace) -> dict[str, BuiltM
     model, onnx = driver.open_model("minilm", workspace)
     dense = workspace.dense(model)
     total = driver.count_parameters(model.weights)
+    moments = driver.calibrate(options.calibrate, "minilm", model, workspace) \
+        if options.calibrate else None
     models = {}
     for keep in options.keep:
         compressed = workspace.compressed(
             model, Compression(keep=keep, blocks=options.blocks,
-                               iterations=options.iterations), f"keep-{keep:g}")
+                               iterations=options.iterations, moments=moments),
+            f"keep-{keep:g}")
         reference = compressed.directory / "reference.onnx"
         minilm.write_onnx(reference, replacements=factors.dense_weights(
             compressed.directory / "factors.safetensors"))
@@ -197,6 +200,8 @@ def main() -> int:
                         help="fractions of each layer's parameters")
     parser.add_argument("--blocks", type=int, default=4)
     parser.add_argument("--iterations", type=int, help="of the factorization, per layer; default: 50, with --quick 5")
+    parser.add_argument("--calibrate", type=Path, metavar="FILE",
+                        help="calibration sentences, one a line; other ones than the pairs'")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--repeat", type=int, default=40, help="timed calls of each model")
     parser.add_argument("--quick", action="store_true",

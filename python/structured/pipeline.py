@@ -17,7 +17,7 @@ import time
 from pathlib import Path
 from typing import Callable, Sequence
 
-from . import tools
+from . import calibration, runtime, tools
 from .errors import StructuredError
 from .files import write_text
 from .importer import ImportedModel, import_onnx
@@ -36,6 +36,13 @@ class Compression:
     min_parameters  smaller layers stay dense
     plan            a plan file to follow instead of all of the above
     iterations      of the factorization, per layer
+    allocate        uniform, or global: `keep` of all layers together, shared by
+                    measured errors
+    candidate_blocks  blocks per side to choose from under `global`; `blocks` if empty
+    importance      JSON file of the weight of each layer's squared error under `global`
+    moments         second moments of the layers' inputs (`Workspace.moments`): the
+                    error of the layers' outputs becomes small, not the weights'
+    damping         added to the moments' diagonal, relative to its mean
     """
 
     keep: float = 0.5
@@ -46,6 +53,11 @@ class Compression:
     min_parameters: int = 0
     plan: Path | None = None
     iterations: int = 50
+    allocate: str = "uniform"
+    candidate_blocks: tuple[int, ...] = ()
+    importance: Path | None = None
+    moments: Path | None = None
+    damping: float = 0.01
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,6 +86,7 @@ class Workspace:
 
     import/     model.mlir, weights.safetensors, model.json
     dense/      model.mlir (raised), model.so, model.safetensors
+    calibration/  model.mlir (with moments), model.so, moments.safetensors
     NAME/       of each compression: model.mlir, plan.json, layers.json,
                 factors.safetensors, model.so, model.safetensors
     """
@@ -110,17 +123,44 @@ class Workspace:
         self._raise(model, raised)
         directory = self.directory / name
         mlir, factors = directory / "model.mlir", directory / "factors.safetensors"
-        inputs = [raised, model.weights] + ([options.plan] if options.plan else [])
+        inputs = [raised, model.weights] + [
+            path for path in (options.plan, options.moments, options.importance) if path]
+        calibrated = {"moments": options.moments, "damping": options.damping} \
+            if options.moments else {}
         arguments = [
             str(raised), _plan_pass(options, model.weights, directory / "plan.json"),
             tools.pass_argument("structured-factorize", weights=model.weights, output=factors,
                   work_dir=directory / "work", iterations=options.iterations,
-                  report=directory / "layers.json", progress="true")]
+                  report=directory / "layers.json", progress="true", **calibrated)]
         self._step(f"factorize ({name})", inputs,
                    [mlir, factors, directory / "layers.json"], ["structured-opt"],
                    lambda: _optimize(arguments, mlir, show_progress=True), arguments)
         self._compile(f"compile ({name})", mlir, [model.weights, factors])
         return CompressedModel(directory)
+
+    def moments(self, model: ImportedModel, inputs: Path, mask: str = "") -> Path:
+        """Second moments of the layers' inputs over the calibration inputs in an
+        .npz file (`calibration.read_inputs`); returns the safetensors file.
+        Tokens count whose element of the input `mask`, if given, is not 0."""
+        raised = self.directory / "dense" / "model.mlir"
+        self._raise(model, raised)
+        directory = self.directory / "calibration"
+        mlir, manifest = directory / "model.mlir", directory / "manifest.json"
+        arguments = [str(raised), "--cse",
+                     tools.pass_argument("structured-collect-moments", mask=mask, write=manifest)]
+        self._step("add moments to the dense model", [raised], [mlir, manifest],
+                   ["structured-opt"], lambda: _optimize(arguments, mlir), arguments)
+        module = self._compile("compile the model with moments", mlir, [model.weights])
+        output = directory / "moments.safetensors"
+
+        def run() -> None:
+            arrays = calibration.read_inputs(inputs, model.inputs)
+            count = calibration.collect(runtime.Module.load(module), manifest,
+                                        calibration.batches(arrays, model.inputs), output)
+            self.say(f"second moments of {count} tokens")
+
+        self._step(f"calibrate on {inputs.name}", [module, manifest, inputs], [output], [], run)
+        return output
 
     def _raise(self, model: ImportedModel, raised: Path) -> None:
         self._step("recognise linear layers", [model.mlir], [raised], ["structured-opt"],
@@ -172,7 +212,14 @@ def _identity(path: Path) -> list:
 def _plan_pass(options: Compression, weights: Path, written: Path) -> str:
     if options.plan:
         return tools.pass_argument("structured-plan", read=options.plan, write=written)
+    choices: dict[str, object] = {}
+    if options.allocate != "uniform":
+        choices = {"allocate": options.allocate, "importance": options.importance or ""}
+        if options.candidate_blocks:
+            choices["candidate_blocks"] = ",".join(map(str, options.candidate_blocks))
+        if options.moments:
+            choices |= {"moments": options.moments, "damping": options.damping}
     return tools.pass_argument("structured-plan", keep=options.keep, max_error=options.max_error,
                  structure=options.structure, blocks=options.blocks,
                  layers=options.layers, min_parameters=options.min_parameters,
-                 weights=weights, write=written)
+                 weights=weights, write=written, **choices)

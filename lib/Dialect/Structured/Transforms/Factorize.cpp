@@ -4,6 +4,7 @@
 
 #include "DenseWeight.h"
 #include "JsonFile.h"
+#include "MomentsFile.h"
 
 #include "Structured/Dialect/Structured/IR/Structured.h"
 #include "Structured/Dialect/Structured/Transforms/Passes.h"
@@ -86,12 +87,13 @@ struct Outcome {
   double relativeError;
   int64_t parameters, iterations;
   bool reused;
+  std::optional<double> outputError;
 };
 
 template <typename LayerResult>
 Outcome toOutcome(const LayerResult &result) {
   return {result.relativeError, result.factors.getNumParameters(),
-          result.iterations, result.reused};
+          result.iterations, result.reused, std::nullopt};
 }
 
 struct Factorize : structured::impl::FactorizeBase<Factorize> {
@@ -137,6 +139,13 @@ private:
         std::vector<std::string>(weights.begin(), weights.end()));
     if (!weightsSet)
       return emitOptionError() << weightsSet.error();
+    std::optional<MomentsFile> momentsFile;
+    if (!moments.empty()) {
+      Result<MomentsFile> opened = MomentsFile::open(moments);
+      if (!opened)
+        return emitOptionError() << opened.error();
+      momentsFile = std::move(*opened);
+    }
 
     std::string directory = workDir.empty() ? output + ".work" : workDir;
     ProgressLine progressLine(progress, planned.size());
@@ -145,8 +154,8 @@ private:
     for (LinearOp linear : planned) {
       progressLine.begin(linear);
       FailureOr<std::optional<FactorizedLayer>> layer =
-          factorize(linear, *blastMethod, *gblrFinder, *weightsSet, directory,
-                    progressLine, factorsOfWeight, records);
+          factorize(linear, *blastMethod, *gblrFinder, *weightsSet, momentsFile,
+                    directory, progressLine, factorsOfWeight, records);
       if (failed(layer))
         return failure();
       if (*layer)
@@ -187,8 +196,9 @@ private:
   /// returns it; nothing if the layer stays dense.
   FailureOr<std::optional<FactorizedLayer>>
   factorize(LinearOp linear, BlastMethod blastMethod, GblrMethod gblrFinder,
-            const WeightsSet &weightsSet, const std::string &directory,
-            ProgressLine &progressLine,
+            const WeightsSet &weightsSet,
+            const std::optional<MomentsFile> &momentsFile,
+            const std::string &directory, ProgressLine &progressLine,
             llvm::StringMap<std::string> &factorsOfWeight,
             llvm::json::Array &records) {
     std::string layer = linear.getLayer()->str();
@@ -209,10 +219,15 @@ private:
       return linear.emitError()
              << "layer '" << layer << "': " << weight.error();
     bool isGblr = plan.getStructure() == StructureKind::Gblr;
+    if (isGblr && momentsFile)
+      return linear.emitError()
+             << "layer '" << layer
+             << "': GBLR factors are found without second moments";
     std::string planKey;
     llvm::raw_string_ostream(planKey) << plan;
     auto [shared, isNew] = factorsOfWeight.try_emplace(
-        getWeightKey(linear.getWeight()) + planKey, layer);
+        (momentsFile ? layer : getWeightKey(linear.getWeight())) + planKey,
+        layer);
     FactorizedLayer factorized{linear, shared->second, {}};
     MatrixRef matrix{weight->values.data(), linear.getOutFeatures(),
                      linear.getInFeatures()};
@@ -223,8 +238,8 @@ private:
     Result<Outcome> result =
         isGblr ? factorizeGblrLayer(factorized, matrix, gblrFinder, directory,
                                     report)
-               : factorizeBlastLayer(factorized, matrix, blastMethod, directory,
-                                     report);
+               : factorizeBlastLayer(factorized, matrix, blastMethod,
+                                     momentsFile, directory, report);
     if (!result)
       return linear.emitError() << result.error();
     std::chrono::duration<double> seconds =
@@ -235,6 +250,8 @@ private:
       return refuse("its relative error would be " + error +
                     ", more than max-error");
     }
+    if (result->outputError)
+      error += llvm::formatv(", of the outputs {0:f4}", *result->outputError);
     progressLine.end("error " + error + (result->reused ? " (reused)" : "") +
                      llvm::formatv(", {0:f1} s", seconds.count()).str());
 
@@ -252,6 +269,8 @@ private:
     record["parameters"] = result->parameters;
     record["multiply_adds"] = result->parameters;
     record["relative_error"] = result->relativeError;
+    if (result->outputError)
+      record["output_error"] = *result->outputError;
     record["iterations"] = result->iterations;
     record["seconds"] = seconds.count();
     record["reused"] = result->reused;
@@ -261,10 +280,10 @@ private:
     return std::optional<FactorizedLayer>(std::move(factorized));
   }
 
-  Result<Outcome> factorizeBlastLayer(FactorizedLayer &layer, MatrixRef weight,
-                                      BlastMethod blastMethod,
-                                      const std::string &directory,
-                                      const ProgressCallback &report) {
+  Result<Outcome> factorizeBlastLayer(
+      FactorizedLayer &layer, MatrixRef weight, BlastMethod blastMethod,
+      const std::optional<MomentsFile> &momentsFile,
+      const std::string &directory, const ProgressCallback &report) {
     PlanAttr plan = layer.linear.getPlanAttr();
     BlastOptions options;
     options.bOut = plan.getBOut();
@@ -273,6 +292,15 @@ private:
     options.method = blastMethod;
     options.maxIterations = iterations;
     options.seed = seed;
+    options.damping = damping;
+    std::vector<float> layerMoments;
+    if (momentsFile) {
+      Result<InputMoments> read = momentsFile->read(
+          layer.linear.getLayer()->str(), weight.cols, layerMoments);
+      if (!read)
+        return Error{"layer '" + layer.factors + "': " + read.error()};
+      options.inputMoments = *read;
+    }
     Result<LayerResult> result =
         factorizeToDirectory(directory, layer.factors, weight, options, report);
     if (!result)
@@ -282,7 +310,9 @@ private:
     layer.declarations = {{layer.factors + ".U", dtype, {f.bOut, f.p, f.r}},
                           {layer.factors + ".S", dtype, {f.bOut, f.bIn, f.r}},
                           {layer.factors + ".Vt", dtype, {f.bIn, f.r, f.q}}};
-    return toOutcome(*result);
+    Outcome outcome = toOutcome(*result);
+    outcome.outputError = result->outputError;
+    return outcome;
   }
 
   Result<Outcome> factorizeGblrLayer(FactorizedLayer &layer, MatrixRef weight,

@@ -3,11 +3,14 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 
 #include "DenseWeight.h"
+#include "JsonFile.h"
 #include "LayerFilter.h"
+#include "MomentsFile.h"
 #include "PlanFile.h"
 
 #include "Structured/Dialect/Structured/IR/Structured.h"
 #include "Structured/Dialect/Structured/Transforms/Passes.h"
+#include "Structured/Factorization/Allocation.h"
 #include "Structured/Factorization/Blast.h"
 #include "Structured/Factorization/Gblr.h"
 
@@ -26,6 +29,11 @@ using namespace structured;
 
 /// Ranks under `max-error` are multiples of this.
 static constexpr int64_t kRankStep = 16;
+
+/// Under `allocate=global`: the kept fractions of a layer at which errors are
+/// measured, and the step of the ranks to choose from.
+static constexpr double kMeasuredFractions[] = {0.08, 0.2, 0.4, 0.65, 0.95};
+static constexpr int64_t kAllocatedRankStep = 8;
 
 static std::string toText(double value) {
   std::string text;
@@ -60,7 +68,22 @@ private:
     if (!(maxError >= 0.0 && maxError < 1.0))
       return emitOptionError()
              << "max-error must lie between 0 and 1, got " << maxError;
-    if (blocks < 1 || blocksOut < 0 || blocksIn < 0)
+    if (allocate != "uniform" && allocate != "global")
+      return emitOptionError() << "unknown allocation '" << allocate
+                               << "'; expected uniform or global";
+    if (allocate == "global" && structure == "gblr")
+      return emitOptionError()
+             << "allocate=global chooses among BLAST and dense, "
+                "not GBLR";
+    if (allocate == "global" && maxError > 0.0)
+      return emitOptionError()
+             << "allocate=global shares the budget 'keep' and cannot be "
+                "combined with max-error";
+    if (allocate != "global" && (!moments.empty() || !importance.empty()))
+      return emitOptionError()
+             << "moments and importance are for allocate=global";
+    if (blocks < 1 || blocksOut < 0 || blocksIn < 0 ||
+        llvm::any_of(candidateBlocks, [](int64_t count) { return count < 1; }))
       return emitOptionError() << "there must be at least 1 block";
     if (rankMultiple < 0)
       return emitOptionError() << "rank-multiple must not be negative";
@@ -199,7 +222,7 @@ private:
 
   FailureOr<std::vector<LayerPlan>> decide(ArrayRef<LinearOp> linears) {
     Result<WeightsSet> weightsSet = WeightsSet::open(
-        maxError > 0.0
+        maxError > 0.0 || allocate == "global"
             ? std::vector<std::string>(weights.begin(), weights.end())
             : std::vector<std::string>());
     if (!weightsSet)
@@ -211,8 +234,161 @@ private:
         return failure();
       plan.push_back(std::move(*layer));
     }
+    if (allocate == "global" &&
+        failed(allocateRanks(linears, plan, *weightsSet)))
+      return failure();
     return plan;
   }
+
+  //===--------------------------------------------------------------------===//
+  // Ranks under one budget
+  //===--------------------------------------------------------------------===//
+
+  /// Chooses among dense and the ranks of each planned layer so that together
+  /// they keep `keep` of their parameters.
+  LogicalResult allocateRanks(ArrayRef<LinearOp> linears,
+                              std::vector<LayerPlan> &plan,
+                              const WeightsSet &weightsSet) {
+    std::optional<MomentsFile> momentsFile;
+    if (!moments.empty()) {
+      Result<MomentsFile> opened = MomentsFile::open(moments);
+      if (!opened)
+        return emitOptionError() << opened.error();
+      momentsFile = std::move(*opened);
+    }
+    FailureOr<llvm::StringMap<double>> weightOfLayer = readImportance();
+    if (failed(weightOfLayer))
+      return failure();
+
+    SmallVector<size_t> indices;
+    std::vector<std::vector<LayerPlan>> candidates;
+    std::vector<std::vector<Choice>> choices;
+    int64_t total = 0;
+    for (auto [index, layer] : llvm::enumerate(plan)) {
+      if (layer.structure == "dense")
+        continue;
+      auto weight = weightOfLayer->find(layer.layer);
+      if (!importance.empty() && weight == weightOfLayer->end())
+        return emitOptionError()
+               << "'" << importance << "' does not name the layer '"
+               << layer.layer << "'";
+      double scale = importance.empty() ? 1.0 : weight->second;
+      FailureOr<std::vector<LayerPlan>> measured =
+          measureCandidates(linears[index], layer, weightsSet, momentsFile);
+      if (failed(measured))
+        return failure();
+      indices.push_back(index);
+      total += layer.m * layer.n;
+      std::vector<Choice> &ofLayer = choices.emplace_back();
+      for (const LayerPlan &candidate : *measured)
+        ofLayer.push_back(
+            {candidate.getParameterCount(),
+             scale * candidate.expectedError * candidate.expectedError});
+      candidates.push_back(std::move(*measured));
+    }
+    Result<std::vector<size_t>> chosen =
+        allocateBudget(choices, static_cast<int64_t>(keep * total));
+    if (!chosen)
+      return emitOptionError() << chosen.error();
+    for (auto [index, ofLayer, choice] :
+         llvm::zip_equal(indices, candidates, *chosen))
+      plan[index] = std::move(ofLayer[choice]);
+    return success();
+  }
+
+  /// The layer's importance by its name, from the file `importance`.
+  FailureOr<llvm::StringMap<double>> readImportance() {
+    llvm::StringMap<double> weightOfLayer;
+    if (importance.empty())
+      return weightOfLayer;
+    Result<llvm::json::Value> json = readJsonFile(importance);
+    if (!json)
+      return emitOptionError() << json.error();
+    const llvm::json::Object *object = json->getAsObject();
+    if (!object)
+      return emitOptionError()
+             << "'" << importance << "' must be an object of numbers by layer";
+    for (const auto &[layer, value] : *object) {
+      std::optional<double> number = value.getAsNumber();
+      if (!number || !(*number >= 0.0))
+        return emitOptionError() << "'" << importance << "': '" << layer.str()
+                                 << "' must be a number of at least 0";
+      weightOfLayer[layer] = *number;
+    }
+    return weightOfLayer;
+  }
+
+  /// What the layer may become, with the error to expect: dense, or any rank of
+  /// an error curve through few trial factorisations.
+  FailureOr<std::vector<LayerPlan>>
+  measureCandidates(LinearOp linear, const LayerPlan &layer,
+                    const WeightsSet &weightsSet,
+                    const std::optional<MomentsFile> &momentsFile) {
+    auto fail = [&](const std::string &message) {
+      return linear.emitError() << "layer '" << layer.layer << "': " << message;
+    };
+    Result<HostTensor> weight = readWeight(linear.getWeight(), weightsSet);
+    if (!weight)
+      return fail(weight.error());
+    std::vector<float> layerMoments;
+    BlastOptions options;
+    options.maxIterations = iterations;
+    options.damping = damping;
+    if (momentsFile) {
+      Result<InputMoments> read =
+          momentsFile->read(layer.layer, layer.n, layerMoments);
+      if (!read)
+        return fail(read.error());
+      options.inputMoments = *read;
+    }
+
+    std::vector<LayerPlan> candidates{
+        makeDense(linear, "the allocation says so")};
+    for (auto [bOut, bIn] : getBlockCounts(layer)) {
+      LayerPlan candidate = layer;
+      candidate.bOut = options.bOut = bOut;
+      candidate.bIn = options.bIn = bIn;
+      ErrorCurve curve;
+      for (double fraction : kMeasuredFractions) {
+        options.rank = getBlastRank(layer.m, layer.n, bOut, bIn, fraction,
+                                    /*multiple=*/1);
+        if (options.rank <= curve.getLargestRank())
+          continue;
+        Result<BlastResult> result =
+            factorizeBlast({weight->values.data(), layer.m, layer.n}, options);
+        if (!result)
+          return fail(result.error());
+        curve.add(options.rank,
+                  result->outputError.value_or(result->relativeError));
+      }
+      int64_t step = rankMultiple ? rankMultiple : kAllocatedRankStep;
+      for (int64_t rank = step; rank <= curve.getLargestRank(); rank += step) {
+        candidate.rank = rank;
+        candidate.expectedError = std::sqrt(curve.getSquaredError(rank));
+        candidates.push_back(candidate);
+      }
+    }
+    return candidates;
+  }
+
+  /// The block counts to choose from that divide the layer's sizes.
+  SmallVector<std::pair<int64_t, int64_t>>
+  getBlockCounts(const LayerPlan &layer) const {
+    SmallVector<std::pair<int64_t, int64_t>> counts;
+    for (int64_t count : candidateBlocks)
+      counts.push_back({count, count});
+    if (counts.empty())
+      counts.push_back(
+          {blocksOut ? blocksOut : blocks, blocksIn ? blocksIn : blocks});
+    llvm::erase_if(counts, [&](std::pair<int64_t, int64_t> count) {
+      return layer.m % count.first || layer.n % count.second;
+    });
+    return counts;
+  }
+
+  //===--------------------------------------------------------------------===//
+  // One layer
+  //===--------------------------------------------------------------------===//
 
   FailureOr<LayerPlan> decide(LinearOp linear, const WeightsSet &weightsSet) {
     StringRef layer = *linear.getLayer();
@@ -229,6 +405,14 @@ private:
     LayerPlan plan = makeDense(linear, "");
     if (structure == "gblr")
       return decideGblr(linear, std::move(plan));
+    plan.structure = "blast";
+    if (allocate == "global") {
+      if (getBlockCounts(plan).empty())
+        return makeDense(linear, "none of the candidate blocks divide " +
+                                     std::to_string(plan.m) + " x " +
+                                     std::to_string(plan.n));
+      return plan;
+    }
     plan.bOut = blocksOut ? blocksOut : blocks;
     plan.bIn = blocksIn ? blocksIn : blocks;
     if (plan.m % plan.bOut || plan.n % plan.bIn)
@@ -236,7 +420,6 @@ private:
           linear, std::to_string(plan.bOut) + " : " + std::to_string(plan.bIn) +
                       " blocks do not divide " + std::to_string(plan.m) +
                       " x " + std::to_string(plan.n));
-    plan.structure = "blast";
     if (maxError > 0.0)
       return decideByError(linear, std::move(plan), weightsSet);
     plan.rank = getRank(plan);

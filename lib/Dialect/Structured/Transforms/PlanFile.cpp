@@ -16,8 +16,9 @@ static Result<LayerPlan> readEntry(const json::Value &value) {
   if (!object)
     return Error{"is not an object"};
   static constexpr llvm::StringLiteral keys[] = {
-      "layer", "shape",  "structure", "b_out",      "b_in",
-      "rank",  "budget", "reason",    "parameters", "dense_parameters"};
+      "layer",         "shape",  "structure", "b_out",      "b_in",
+      "rank",          "budget", "reason",    "parameters", "dense_parameters",
+      "expected_error"};
   for (const auto &[key, unused] : *object)
     if (!llvm::is_contained(keys, llvm::StringRef(key)))
       return Error{"has the unknown key '" + key.str() + "'"};
@@ -104,6 +105,8 @@ Result<void> structured::writePlanFile(const std::string &path,
     }
     if (layer.structure == "gblr")
       entry["budget"] = layer.budget;
+    if (layer.expectedError > 0)
+      entry["expected_error"] = layer.expectedError;
     if (!layer.reason.empty())
       entry["reason"] = layer.reason;
     layers.push_back(std::move(entry));

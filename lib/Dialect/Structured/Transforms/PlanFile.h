@@ -20,6 +20,9 @@ struct LayerPlan {
   std::string structure = "dense";     ///< dense, blast or gblr
   int64_t bOut = 0, bIn = 0, rank = 0; ///< of BLAST
   int64_t budget = 0;                  ///< of GBLR, in parameters
+  /// Relative error to expect of the weight, or of the outputs if the plan was
+  /// made with moments; 0 if it is not known or the layer stays dense.
+  double expectedError = 0;
   std::string reason; ///< why the layer stays dense; may be empty
 
   /// Parameters of the layer under the plan; GBLR takes so many at most.
@@ -42,8 +45,8 @@ struct LayerPlan {
 Result<std::vector<LayerPlan>> readPlanFile(const std::string &path);
 
 /// Writes a plan file, whole or not at all. For the reader's sake each entry
-/// also says the layer's parameters, dense and planned; `readPlanFile` ignores
-/// these.
+/// also says the layer's parameters, dense and planned, and the error to
+/// expect; `readPlanFile` ignores these.
 Result<void> writePlanFile(const std::string &path,
                            const std::vector<LayerPlan> &plan);
 

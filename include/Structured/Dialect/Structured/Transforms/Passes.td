@@ -156,6 +156,13 @@ def Plan : Pass<"structured-plan", "::mlir::ModuleOp"> {
     relative Frobenius error stays within `max-error` (which factorises, and so
     needs `weights`).
 
+    With `allocate=global`, `keep` is one budget for all planned layers together.
+    The error of each layer's weight (with `moments`, of its outputs) is measured
+    at five ranks, for each of the `candidate-blocks`, and interpolated; then each
+    layer gets the blocks and rank, or stays dense, such that the sum of the
+    squared relative errors, weighted by `importance`, becomes small
+    (docs/Calibration.md). The plan file records the errors to expect.
+
     A layer stays dense, with a remark and the reason in the plan file, if the
     filters leave it out, if the blocks do not divide its sizes, or if the
     structure would take as many parameters as the dense matrix.
@@ -199,6 +206,20 @@ def Plan : Pass<"structured-plan", "::mlir::ModuleOp"> {
     Option<"rankMultiple", "rank-multiple", "int64_t", "0",
            "Round ranks down to a multiple of this; 0: the largest of 16, 8, 4, "
            "2, 1 that gives up at most 2 % of the rank">,
+    Option<"allocate", "allocate", "std::string", "\"uniform\"",
+           "uniform: `keep` of each layer; global: `keep` of all together, by "
+           "measured errors">,
+    ListOption<"candidateBlocks", "candidate-blocks", "int64_t",
+               "Block counts to choose from under allocate=global; those that do "
+               "not divide a layer's sizes are passed over; default: `blocks`">,
+    Option<"moments", "moments", "std::string", "\"\"",
+           "Safetensors file of the second moments of the layers' inputs, for "
+           "allocate=global">,
+    Option<"damping", "damping", "double", "0.01",
+           "Added to the diagonal of the moments, relative to its mean">,
+    Option<"importance", "importance", "std::string", "\"\"",
+           "JSON file with a weight for each layer's squared error under "
+           "allocate=global; 1 each if empty">,
     Option<"layers", "layers", "std::string", "\"\"",
            "Regular expression (POSIX extended, found anywhere in the name) of "
            "the layers to change; all if empty">,
@@ -207,9 +228,11 @@ def Plan : Pass<"structured-plan", "::mlir::ModuleOp"> {
     Option<"minParameters", "min-parameters", "int64_t", "0",
            "Leave layers with fewer parameters dense">,
     Option<"iterations", "iterations", "int64_t", "20",
-           "Iterations of each trial factorisation under `max-error`">,
+           "Iterations of each trial factorisation under `max-error` or "
+           "allocate=global">,
     ListOption<"weights", "weights", "std::string",
-               "Safetensors files of the weights, for `max-error`">,
+               "Safetensors files of the weights, for `max-error` and "
+               "allocate=global">,
     Option<"readPath", "read", "std::string", "\"\"",
            "Plan file to take the decisions from">,
     Option<"writePath", "write", "std::string", "\"\"",
@@ -297,6 +320,14 @@ def Factorize : Pass<"structured-factorize", "::mlir::ModuleOp"> {
     or infinity, and one that the weights files lack or hold in another shape,
     is an error.
 
+    With `moments`, a safetensors file of the second moments of the layers'
+    inputs (`<layer>.moment` [n, n] F32, the mean of x xᵀ over the `samples` of
+    the metadata), the error of the layers' outputs on such inputs is made small
+    instead of that of the weights; docs/Calibration.md. The report has both as
+    `output_error` and `relative_error`. Layers that share a weight have inputs
+    of their own, and then factors of their own. Moments that are missing, not
+    [n, n], not finite or of too few samples are an error.
+
     Before:
 
     ```mlir
@@ -342,6 +373,10 @@ def Factorize : Pass<"structured-factorize", "::mlir::ModuleOp"> {
     Option<"maxError", "max-error", "double", "0.0",
            "Keep layers dense whose relative Frobenius error is larger; 0: no "
            "bound">,
+    Option<"moments", "moments", "std::string", "\"\"",
+           "Safetensors file of the second moments of the layers' inputs">,
+    Option<"damping", "damping", "double", "0.01",
+           "Added to the diagonal of the moments, relative to its mean">,
     Option<"report", "report", "std::string", "\"\"",
            "JSON file to write with one record per layer">,
     Option<"progress", "progress", "bool", "false",
