@@ -219,7 +219,7 @@ def _plan_pass(options: Compression, weights: Path, written: Path) -> str:
             choices["candidate_blocks"] = ",".join(map(str, options.candidate_blocks))
         if options.moments:
             choices |= {"moments": options.moments, "damping": options.damping}
-    return tools.pass_argument("structured-plan", keep=options.keep, max_error=options.max_error,
-                 structure=options.structure, blocks=options.blocks,
-                 layers=options.layers, min_parameters=options.min_parameters,
-                 weights=weights, write=written, **choices)
+    return tools.pass_argument(
+        "structured-plan", keep=options.keep, max_error=options.max_error,
+        structure=options.structure, blocks=options.blocks, layers=options.layers,
+        min_parameters=options.min_parameters, weights=weights, write=written, **choices)
