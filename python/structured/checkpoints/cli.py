@@ -1,12 +1,15 @@
 # Part of the Structured project, under the Apache License v2.0 with LLVM Exceptions.
 # See LICENSE for license information.
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-"""The commands `structured checkpoint inspect|import|export|report`."""
+"""The commands `structured checkpoint inspect|import|compile|export|report`."""
 
 import argparse
+import contextlib
 import json
 import math
 import re
+import sys
+import tempfile
 from pathlib import Path
 from typing import Iterator, Sequence
 
@@ -15,7 +18,8 @@ import numpy as np
 from .. import report as tables
 from ..errors import StructuredError
 from ..files import LazyTensor
-from . import blast, layouts, report
+from ..importer import ImportedModel, import_onnx
+from . import blast, build, layouts, report
 from .matrices import count_blast, count_gblr
 from .store import Store, numpy_dtype
 
@@ -66,6 +70,18 @@ def add_commands(commands: argparse._SubParsersAction) -> None:
                            help="write report.md, report.json, report.html and pictures there")
     _add_tokens(importing)
     importing.set_defaults(command=_import)
+
+    compiling = actions.add_parser("compile", help="dense model + factors -> compiled module")
+    compiling.add_argument("model", type=Path,
+                           help="ONNX file, or directory that `structured import` wrote")
+    compiling.add_argument("factors", type=Path, help="factor file")
+    compiling.add_argument("-o", "--out", type=Path, required=True, help="directory to write to")
+    compiling.add_argument("--others", type=Path, metavar="FILE",
+                           help="tensors that replace the model's (those that import wrote)")
+    compiling.add_argument("--im2col", action="store_true",
+                           help="lower convolutions by im2col, so that those with kernels "
+                                "larger than 1x1 become linear layers, too")
+    compiling.set_defaults(command=_compile)
 
     export = actions.add_parser("export", help="factors -> the authors' checkpoint layout")
     export.add_argument("factors", type=Path, help="factor file")
@@ -229,6 +245,21 @@ def _errors(factors: Store, layers: Sequence[layouts.Layer], reference: Store | 
             result[layer.name] = (float(np.linalg.norm(weight - matrix.dense())) / norm
                                   if norm else math.inf)
     return result
+
+
+def _compile(options: argparse.Namespace) -> None:
+    with contextlib.ExitStack() as stack:
+        if options.model.is_dir():
+            model = ImportedModel.load(options.model)
+        else:
+            folder = stack.enter_context(tempfile.TemporaryDirectory())
+            model = import_onnx(options.model, Path(folder))
+        module, unknown = build.compile_model(model, options.factors, options.others, options.out,
+                                              options.im2col)
+    print(module)
+    for name in unknown:
+        print(f"structured: warning: {options.others}: '{name}' is no weight of the model",
+              file=sys.stderr)
 
 
 def _export(options: argparse.Namespace) -> None:

@@ -26,12 +26,13 @@ DIRECTORY = Path(sys.argv[separator - 1])
 sys.path.insert(0, sys.argv[separator - 2])
 from published import blast_matrix, gblr_matrix, named, random_blast, random_gblr
 
+from structured.checkpoints import build
 from structured.driver import main
 
 random = np.random.default_rng(0)
 SIGMA = 30.0
 
-IM2COL = Path(__file__).parent / "Inputs" / "im2col.mlir"
+IM2COL = Path(build.__file__).parent / "im2col.mlir"
 
 
 def linear_mlir(tokens, m, n):

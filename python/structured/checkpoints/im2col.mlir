@@ -1,4 +1,8 @@
-// Lowers convolutions by im2col: a transform library for
+// Part of the Structured project, under the Apache License v2.0 with LLVM
+// Exceptions. See LICENSE for license information.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// Lowers convolutions by im2col: a library for structured-opt's
 //   --transform-preload-library=transform-library-paths=im2col.mlir
 //   --transform-interpreter
 module attributes {transform.with_named_sequence} {
