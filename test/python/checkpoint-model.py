@@ -93,6 +93,14 @@ class Model(unittest.TestCase):
     def test_convolution_without_im2col(self):
         self.refused("the model has no layer 'stem' of .*f.safetensors; .*--rename", self.factors)
 
+    def test_columns_of_another_order(self):
+        last = DIRECTORY / "last.safetensors"
+        self.assertEqual(command("import", DIRECTORY / "checkpoint.safetensors", "-o", last,
+                                 "--rename", "^model[.]=")[0], 0)
+        self.refused(r"layer 'stem': the columns are not in the order of the model's kernel "
+                     r"\[16, 3, 3, 3\]; import the checkpoint with --channels-first --taps 9",
+                     last, "--im2col")
+
     def test_others_of_another_shape(self):
         others = DIRECTORY / "wrong.safetensors"
         safetensors.numpy.save_file({"stem.bias": np.zeros(17, "f4")}, others)

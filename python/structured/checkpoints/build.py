@@ -3,6 +3,7 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 """Compiles a dense model with the factors and tensors of a checkpoint."""
 
+import math
 import re
 from pathlib import Path
 from typing import Sequence
@@ -28,9 +29,13 @@ def compile_model(model: ImportedModel, factors: Path, others: Path | None, dire
     StructuredError if the model lacks a layer of the factor file, or a tensor
     has another shape or element type than the model's.
     """
-    layers = layouts.factor_layers(Store.open([factors]))
+    stored = Store.open([factors])
+    layers = layouts.factor_layers(stored)
     trained = Store.open([others]) if others else Store()
     dense = Store.open([model.weights])
+    for layer, origin in layouts.origins_of(stored).items():
+        if f"{layer}.weight" in dense and origin.get("kind", "linear") != "linear":
+            _check_columns(stored, dense, layer, origin)
     weights = [_replacement(dense, trained, name) for name in dense.tensors]
     with staged_directory(directory) as stage:
         mlir, module = stage / "model.mlir", stage / "model.so"
@@ -44,12 +49,30 @@ def compile_model(model: ImportedModel, factors: Path, others: Path | None, dire
             raise StructuredError(f"{model.mlir}: the model has no layer "
                                   + ", ".join(f"'{name}'" for name in sorted(missing))
                                   + f" of {factors}; import's --rename changes names")
-        stored = stage / "weights.safetensors"
-        layouts.write_tensors(stored, weights)
-        tools.run("structured-compile", str(mlir), f"--weights={stored}",
-                  f"--weights={factors}", "-o", str(module))
-        stored.unlink()
+        file = stage / "weights.safetensors"
+        layouts.write_tensors(file, weights)
+        tools.run("structured-compile", str(mlir), f"--weights={file}", f"--weights={factors}",
+                  "-o", str(module))
+        file.unlink()
     return directory / "model.so", [name for name in trained.tensors if name not in dense]
+
+
+def _check_columns(stored: Store, dense: Store, layer: str, origin: dict) -> None:
+    """StructuredError if the columns of a convolution's factors are in another
+    order than those of the model's kernel, as far as its shape tells:
+    [oc,ic,k1,k2] is channels first, [k1,k2,ic,oc] channels last."""
+    shape, (m, n) = dense.shape(f"{layer}.weight"), origin.get("shape", (0, 0))
+    if (len(shape) != 4 or math.prod(shape) != m * n
+            or (shape[0] == m) == (shape[3] == m)):
+        return
+    first = shape[0] == m
+    taps = shape[2] * shape[3] if first else shape[0] * shape[1]
+    if taps > 1 and (origin.get("channels_first", False), origin.get("taps", taps)) != (
+            first, taps):
+        option = f"with --channels-first --taps {taps}" if first else "without --channels-first"
+        raise StructuredError(
+            f"{stored.files[0]}: layer '{layer}': the columns are not in the order of the "
+            f"model's kernel {list(shape)}; import the checkpoint {option}")
 
 
 def _replacement(dense: Store, trained: Store, name: str) -> LazyTensor:
