@@ -190,29 +190,34 @@ Result<void> structured::checkGblr(MatrixRef weight,
 // Intervals
 //===----------------------------------------------------------------------===//
 
-/// The interval of a ring of `energies.size()` elements with the largest
-/// Σ (energy − price), `minSize` to `maxSize` elements long; empty if there is
-/// none of positive sum.
+/// The interval with the largest Σ (energy − price), `minSize` to `maxSize`
+/// elements long, within `scope` (the whole ring or a part of it); empty if
+/// there is none of positive sum.
 static Interval findBestInterval(const std::vector<double> &energies,
-                                 double price, int64_t minSize,
+                                 Interval scope, double price, int64_t minSize,
                                  int64_t maxSize) {
   auto period = static_cast<int64_t>(energies.size());
   minSize = std::max<int64_t>(minSize, 1);
-  maxSize = std::min(maxSize, period);
+  maxSize = std::min(maxSize, scope.size);
   if (minSize > maxSize)
     return {};
-  // Prefix sums over two periods; the candidates for the start of the interval
-  // that ends at `end`, with ascending sums.
-  std::vector<double> prefix(2 * period + 1);
-  for (int64_t i = 0; i < 2 * period; ++i)
-    prefix[i + 1] = prefix[i] + energies[i < period ? i : i - period] - price;
-  std::vector<int64_t> starts(2 * period + 1);
+  // Prefix sums, of a ring over two periods; and the candidates for the start
+  // of the interval that ends at `end`, with ascending sums.
+  int64_t length = scope.size == period ? 2 * period : scope.size;
+  std::vector<double> prefix(length + 1);
+  int64_t index = scope.start;
+  for (int64_t i = 0; i < length; ++i) {
+    prefix[i + 1] = prefix[i] + energies[index] - price;
+    if (++index == period)
+      index = 0;
+  }
+  std::vector<int64_t> starts(scope.size + 1);
   int64_t head = 0, tail = 0;
   double best = 0;
   Interval found;
-  for (int64_t end = minSize; end <= 2 * period; ++end) {
+  for (int64_t end = minSize; end <= length; ++end) {
     int64_t start = end - minSize;
-    if (start < period) {
+    if (start < scope.size) {
       while (tail > head && prefix[starts[tail - 1]] >= prefix[start])
         --tail;
       starts[tail++] = start;
@@ -227,8 +232,7 @@ static Interval findBestInterval(const std::vector<double> &energies,
       found = {starts[head], end - starts[head]};
     }
   }
-  if (found.size == period)
-    found.start = 0;
+  found.start = found.size == period ? 0 : (found.start + scope.start) % period;
   return found;
 }
 
@@ -302,7 +306,15 @@ struct Unit {
   int64_t getCost() const { return rows.size + cols.size; }
 };
 
-enum class IntervalUpdate { None, MoveEnds, Best };
+/// What becomes of the intervals of a unit that is fitted: they stay, their
+/// ends move by one element, or they are the best in their neighbourhood or
+/// anywhere.
+enum class IntervalUpdate { None, MoveEnds, Nearby, Anywhere };
+
+/// Whether a unit that does not pay its price is dropped.
+bool mustPay(IntervalUpdate update) {
+  return update == IntervalUpdate::Nearby || update == IntervalUpdate::Anywhere;
+}
 
 /// A sum of units and the residual that it leaves.
 class Solution {
@@ -355,10 +367,12 @@ private:
   /// residual += sign · unit.
   void applyToResidual(const Unit &unit, float sign);
 
-  /// residual · v on the unit's columns, for every row; residualᵀ · u on its
-  /// rows, for every column.
-  void multiplyRows(const Unit &unit, std::vector<float> &result) const;
-  void multiplyCols(const Unit &unit, std::vector<float> &result) const;
+  /// residual · v on the unit's columns, for the given rows, and zeros for the
+  /// others; residualᵀ · u on its rows, for the given columns.
+  void multiplyRows(const Unit &unit, Interval rows,
+                    std::vector<float> &result) const;
+  void multiplyCols(const Unit &unit, Interval cols,
+                    std::vector<float> &result) const;
 
   /// Improves a unit that is not part of the residual by half-steps from its v.
   /// False if it vanishes or its score is not positive.
@@ -394,26 +408,42 @@ void Solution::applyToResidual(const Unit &unit, float sign) {
               });
 }
 
-void Solution::multiplyRows(const Unit &unit,
+void Solution::multiplyRows(const Unit &unit, Interval rows,
                             std::vector<float> &result) const {
   int64_t n = weight.cols;
   result.assign(weight.rows, 0);
-  forEachPart(unit.cols, n, [&](int64_t col, int64_t cols, int64_t offset) {
-    multiplyVector(weight.rows, cols, {residual.data() + col, n},
-                   unit.v.data() + offset, result.data(), /*accumulate=*/true);
+  forEachPart(rows, weight.rows, [&](int64_t row, int64_t count, int64_t) {
+    forEachPart(unit.cols, n, [&](int64_t col, int64_t cols, int64_t offset) {
+      multiplyVector(count, cols, {residual.data() + row * n + col, n},
+                     unit.v.data() + offset, result.data() + row,
+                     /*accumulate=*/true);
+    });
   });
 }
 
-void Solution::multiplyCols(const Unit &unit,
+void Solution::multiplyCols(const Unit &unit, Interval cols,
                             std::vector<float> &result) const {
   int64_t n = weight.cols;
   result.assign(n, 0);
-  forEachPart(unit.rows, weight.rows,
-              [&](int64_t row, int64_t rows, int64_t offset) {
-                multiplyVector(n, rows, {residual.data() + row * n, n, true},
-                               unit.u.data() + offset, result.data(),
-                               /*accumulate=*/true);
-              });
+  forEachPart(cols, n, [&](int64_t col, int64_t count, int64_t) {
+    forEachPart(unit.rows, weight.rows,
+                [&](int64_t row, int64_t rows, int64_t offset) {
+                  multiplyVector(count, rows,
+                                 {residual.data() + row * n + col, n, true},
+                                 unit.u.data() + offset, result.data() + col,
+                                 /*accumulate=*/true);
+                });
+  });
+}
+
+/// The interval and as much again, and a little more, on either side.
+static Interval widen(Interval interval, int64_t period) {
+  constexpr int64_t least = 16;
+  int64_t margin = interval.size + least;
+  if (interval.size + 2 * margin >= period)
+    return {0, period};
+  return {(interval.start + period - margin) % period,
+          interval.size + 2 * margin};
 }
 
 /// Scales to norm 1; false if the vector is zero.
@@ -449,33 +479,42 @@ static std::vector<float> cut(const std::vector<float> &values,
 bool Solution::fit(Unit &unit, double price, int64_t maxCost, int64_t steps,
                    IntervalUpdate update) const {
   std::vector<float> values;
-  auto choose = [&](Interval current, int64_t otherSize) {
+  auto choose = [&](Interval current, Interval scope, int64_t otherSize) {
     if (update == IntervalUpdate::None)
       return current;
     std::vector<double> energies = getEnergies(values);
     int64_t minSize = std::max<int64_t>(smallest - otherSize, 1);
     int64_t maxSize =
         std::min(maxCost - otherSize, static_cast<int64_t>(energies.size()));
-    if (update == IntervalUpdate::Best)
-      return findBestInterval(energies, price, minSize, maxSize);
-    return moveEnds(current, energies, price, minSize, maxSize);
+    if (update == IntervalUpdate::MoveEnds)
+      return moveEnds(current, energies, price, minSize, maxSize);
+    return findBestInterval(energies, scope, price, minSize, maxSize);
+  };
+  // The elements that the choice looks at.
+  auto getScope = [update](Interval current, int64_t period) {
+    if (update == IntervalUpdate::None)
+      return current;
+    return update == IntervalUpdate::Anywhere ? Interval{0, period}
+                                              : widen(current, period);
   };
   for (int64_t step = 0; step < steps; ++step) {
     if (!normalize(unit.v))
       return false;
-    multiplyRows(unit, values);
-    unit.rows = choose(unit.rows, unit.cols.size);
+    Interval scope = getScope(unit.rows, weight.rows);
+    multiplyRows(unit, scope, values);
+    unit.rows = choose(unit.rows, scope, unit.cols.size);
     unit.u = cut(values, unit.rows);
     if (unit.rows.size == 0 || !normalize(unit.u))
       return false;
-    multiplyCols(unit, values);
-    unit.cols = choose(unit.cols, unit.rows.size);
+    scope = getScope(unit.cols, weight.cols);
+    multiplyCols(unit, scope, values);
+    unit.cols = choose(unit.cols, scope, unit.rows.size);
     unit.v = cut(values, unit.cols);
     if (unit.cols.size == 0)
       return false;
   }
   unit.gain = dot(unit.v.data(), unit.v.data(), unit.cols.size);
-  return update != IntervalUpdate::Best ||
+  return !mustPay(update) ||
          unit.gain > price * static_cast<double>(unit.getCost());
 }
 
@@ -487,7 +526,7 @@ void Solution::refit(double price, IntervalUpdate update) {
     parameters -= unit.getCost();
     Unit fitted = unit;
     bool pays = fit(fitted, price, getRemaining(), 1, update);
-    if (!pays && update != IntervalUpdate::Best) {
+    if (!pays && !mustPay(update)) {
       fitted = std::move(unit);
       pays = true;
     }
@@ -535,7 +574,7 @@ std::vector<Unit> Solution::findCandidates(double price) const {
   int64_t m = weight.rows, n = weight.cols;
   std::vector<Unit> candidates;
   auto consider = [&](Unit unit, int64_t steps) {
-    if (fit(unit, price, getRemaining(), steps, IntervalUpdate::Best))
+    if (fit(unit, price, getRemaining(), steps, IntervalUpdate::Anywhere))
       candidates.push_back(std::move(unit));
   };
   for (int64_t count : {1, 2, 4, 8}) {
@@ -550,8 +589,8 @@ std::vector<Unit> Solution::findCandidates(double price) const {
   for (int64_t i = 0; i < m; ++i) {
     const float *row = residual.data() + i * n;
     values.assign(row, row + n);
-    Interval run = findBestInterval(getEnergies(values), price, smallest - 1,
-                                    getRemaining() - 1);
+    Interval run = findBestInterval(getEnergies(values), {0, n}, price,
+                                    smallest - 1, getRemaining() - 1);
     if (run.size == 0)
       continue;
     Unit unit{{i, 1}, run, {1}, cut(values, run), 0};
@@ -563,8 +602,8 @@ std::vector<Unit> Solution::findCandidates(double price) const {
   for (int64_t j = 0; j < n; ++j) {
     for (int64_t i = 0; i < m; ++i)
       values[i] = residual[i * n + j];
-    Interval run = findBestInterval(getEnergies(values), price, smallest - 1,
-                                    getRemaining() - 1);
+    Interval run = findBestInterval(getEnergies(values), {0, m}, price,
+                                    smallest - 1, getRemaining() - 1);
     if (run.size == 0)
       continue;
     Unit unit{run, {j, 1}, cut(values, run), {1}, 0};
@@ -587,8 +626,7 @@ int64_t Solution::pursue(double price) {
     if (isFull())
       break;
     Unit &unit = candidates[k];
-    // A strip stays a strip: its own factor of one element is exact.
-    if (!fit(unit, price, getRemaining(), 1, IntervalUpdate::Best))
+    if (!fit(unit, price, getRemaining(), 1, IntervalUpdate::Nearby))
       continue;
     add(std::move(unit));
     ++added;
@@ -603,7 +641,7 @@ double Solution::fill(double price, double lowestPrice, double target) {
     for (int64_t round = 0; round < maxRounds && !isFull(); ++round)
       if (pursue(price) == 0)
         break;
-    refit(price, IntervalUpdate::Best);
+    refit(price, IntervalUpdate::Nearby);
     if (isFull() || price < lowestPrice || getLoss() <= target)
       return price;
     price *= decay;
@@ -644,7 +682,7 @@ void Solution::addEnergyRuns(double threshold) {
     Unit unit = seedWindow({0, m}, {0, n});
     if (!normalize(unit.v))
       return;
-    multiplyRows(unit, products);
+    multiplyRows(unit, {0, m}, products);
     unit.rows = findLongestRun(getEnergies(products), threshold);
     unit.cols = findLongestRun(getEnergies(unit.v), threshold);
     // Within what remains, and no smaller than components may be.
@@ -976,14 +1014,14 @@ static Candidate runGreedy(MatrixRef weight, const GblrOptions &options,
     Solution trial = *best.solution;
     // At a higher price what is worth least makes room.
     double trialPrice = std::max(price * raise, lowestPrice);
-    trial.refit(trialPrice, IntervalUpdate::Best);
+    trial.refit(trialPrice, IntervalUpdate::Nearby);
     trialPrice = trial.fill(trialPrice, lowestPrice, target);
     if (trial.cutExpensiveTiles())
       trialPrice = trial.fill(trialPrice, lowestPrice, target);
     // What remains is too little for another unit, but not for longer ones.
     for (double lower = trialPrice / 2;
          trial.getRemaining() > 0 && lower > trialPrice / 1000; lower /= 4)
-      trial.refit(lower, IntervalUpdate::Best);
+      trial.refit(lower, IntervalUpdate::Nearby);
     for (int step = 0; step < 2; ++step)
       trial.refit(trialPrice, IntervalUpdate::None);
     trial.cutExpensiveTiles();
