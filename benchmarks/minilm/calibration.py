@@ -13,6 +13,7 @@ again: finished steps are not repeated.
 """
 
 import argparse
+import dataclasses
 import sys
 from pathlib import Path
 
@@ -23,14 +24,16 @@ from structured.pipeline import Compression, Workspace
 
 HERE = Path(__file__).resolve().parent
 
-#: Name -> options of the compression, besides keep, iterations and moments.
+#: Name -> blocks; calibrated or not; how the ranks are allocated: uniformly, by the
+#: layers' errors, or by these weighted with the measured importance.
 METHODS = {
-    "SVD": ("data-free", {"blocks": 1}),
-    "BLAST": ("data-free", {"blocks": 4}),
-    "SVD, calibrated": ("calibrated", {"blocks": 1}),
-    "BLAST, calibrated": ("calibrated", {"blocks": 4}),
-    "BLAST, allocated": ("data-free", {"blocks": 4, "allocate": "global"}),
-    "BLAST, calibrated, allocated": ("calibrated", {"blocks": 4, "allocate": "global"}),
+    "SVD": (1, False, "uniform"),
+    "BLAST": (4, False, "uniform"),
+    "SVD, calibrated": (1, True, "uniform"),
+    "BLAST, calibrated": (4, True, "uniform"),
+    "SVD, calibrated, allocated": (1, True, "importance"),
+    "BLAST, calibrated, allocated by errors": (4, True, "errors"),
+    "BLAST, calibrated, allocated": (4, True, "importance"),
 }
 
 
@@ -61,11 +64,18 @@ def run(options: argparse.Namespace) -> list[dict]:
     records = []
     for keep in options.keep:
         for name in options.methods:
-            kind, settings = METHODS[name]
+            blocks, calibrated, allocation = METHODS[name]
+            compression = Compression(
+                keep=keep, iterations=options.iterations, blocks=blocks,
+                allocate="uniform" if allocation == "uniform" else "global",
+                moments=moments if calibrated else None)
+            if allocation == "importance":
+                compression = dataclasses.replace(
+                    compression, importance=driver.importance(
+                        "minilm", model, workspace, compression))
             compressed = workspace.compressed(
-                model, Compression(keep=keep, iterations=options.iterations, **settings,
-                                   moments=moments if kind == "calibrated" else None),
-                f"keep-{keep:g}-{name.lower().replace(', ', '-')}")
+                model, compression,
+                f"keep-{keep:g}-{name.lower().replace(', ', '-').replace(' ', '-')}")
             totals = report.totals(compressed.layers, total)
             layers = [layer for layer in compressed.layers if layer["structure"] != "dense"]
             records.append({

@@ -11,11 +11,13 @@ weights errors with. docs/Calibration.md describes the files.
 
 import json
 import os
+import tempfile
 from pathlib import Path
-from typing import Callable, Iterator
+from typing import Callable, Iterator, Sequence
 
 import numpy as np
 
+from . import evaluation, factors, runtime
 from .errors import StructuredError
 
 
@@ -113,3 +115,48 @@ def collect(model: Callable[..., list[np.ndarray]], manifest: Path,
         temporary.unlink(missing_ok=True)
         raise StructuredError(f"{output}: cannot write: {error}") from error
     return min(samples)
+
+
+def measure_importance(module: Path, factor_file: Path, layers: Sequence[dict],
+                       run: Callable[[runtime.Module], np.ndarray]) -> dict[str, float]:
+    """What an error of each layer costs end to end: with one layer at a time replaced
+    by its factors, the squared relative error of what `run` returns, divided by the
+    squared relative error of the layer's outputs.
+
+    `module` is the compiled dense model: only its weights are replaced. `factor_file`
+    and `layers` (with `output_error`) are what `structured-factorize` wrote with
+    `moments`; layers that it left dense are left out.
+    """
+    import safetensors.numpy
+    stored = safetensors.numpy.load_file(module.with_suffix(".safetensors"))
+    original = run(runtime.Module.load(module))
+    errors = {layer["layer"]: layer["output_error"] for layer in layers
+              if "output_error" in layer}
+    result = {}
+    with tempfile.TemporaryDirectory(dir=module.parent) as directory:
+        changed = Path(directory) / "weights.safetensors"
+        for name, weight in factors.dense_weights(factor_file).items():
+            layer = name.removesuffix(".weight")
+            # The module may keep a weight transposed, under another name; which of
+            # the two the matrix is like says so.
+            replaced = {}
+            for key in (name, f"{name}#perm10"):
+                if key in stored:
+                    replaced[key] = _oriented_like(stored[key], weight)
+            if not replaced:
+                raise StructuredError(f"{module}: has no weight '{name}' to replace")
+            safetensors.numpy.save_file(stored | replaced, changed)
+            error = evaluation.relative_error(run(runtime.Module.load(module, changed)),
+                                              original)
+            result[layer] = (error / errors[layer]) ** 2 if errors[layer] > 0 else 0.0
+    return result
+
+
+def _oriented_like(stored: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    """`weight` or its transpose, whichever is nearer to `stored`, in its dtype."""
+    candidates = [matrix for matrix in (weight, weight.T) if matrix.shape == stored.shape]
+    if not candidates:
+        raise StructuredError(f"a weight {list(stored.shape)} cannot be replaced by one "
+                              f"{list(weight.shape)}")
+    nearest = min(candidates, key=lambda matrix: np.linalg.norm(stored - matrix))
+    return np.ascontiguousarray(nearest, stored.dtype)

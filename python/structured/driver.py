@@ -76,7 +76,8 @@ def _parser() -> argparse.ArgumentParser:
     compress.add_argument("--candidate-blocks", type=positive, nargs="+", default=(),
                           help="with --allocate global: blocks per side to choose from")
     compress.add_argument("--importance", type=Path, metavar="JSON",
-                          help="with --allocate global: weights of the layers' errors")
+                          help="with --allocate global: weights of the layers' errors; default: "
+                               "measured on the calibration inputs, or 1 each without them")
     compress.add_argument("--calibrate", type=Path, metavar="FILE",
                           help="calibration inputs: factorize for small errors of the layers' "
                                "outputs on them; an .npz file, for minilm a text file with a "
@@ -122,6 +123,9 @@ def _compress(options: argparse.Namespace) -> None:
                                 options.mask) if options.calibrate else None
     compression = Compression(**{field.name: getattr(options, field.name)
                                  for field in dataclasses.fields(Compression)})
+    if options.allocate == "global" and options.calibrate and not options.importance:
+        compression = dataclasses.replace(compression, importance=importance(
+            options.model, model, workspace, compression, options.calibrate))
     dense = workspace.dense(model)
     compressed = workspace.compressed(model, compression)
     inputs = _inputs(model, options)
@@ -159,6 +163,18 @@ def calibrate(path: Path, name: str, model: ImportedModel, workspace: Workspace,
     arrays = minilm.tokenize(sentences, model.inputs[0]["shape"][1])
     write_npz(tokens, arrays)
     return workspace.moments(model, tokens, "attention_mask")
+
+
+def importance(name: str, model: ImportedModel, workspace: Workspace,
+               compression: Compression, inputs: Path | None = None) -> Path:
+    """The file of the layers' importance, measured on the calibration inputs: those
+    in `inputs`, for minilm those of `calibrate`; there, for the embeddings."""
+    if name != "minilm":
+        return workspace.importance(model, compression, inputs,
+                                    lambda outputs, _: outputs[0])
+    return workspace.importance(
+        model, compression, workspace.directory / "calibration" / "tokens.npz",
+        lambda outputs, call: minilm.embed(outputs[0], call["attention_mask"]))
 
 
 def _inputs(model: ImportedModel, options: argparse.Namespace) -> dict[str, np.ndarray]:

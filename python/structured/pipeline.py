@@ -17,6 +17,8 @@ import time
 from pathlib import Path
 from typing import Callable, Sequence
 
+import numpy as np
+
 from . import calibration, runtime, tools
 from .errors import StructuredError
 from .files import write_text
@@ -119,6 +121,13 @@ class Workspace:
     def compressed(self, model: ImportedModel, options: Compression,
                    name: str = "compressed") -> CompressedModel:
         """Plans, factorizes and compiles the model under `directory`/`name`."""
+        compressed = self._factorize(model, options, name)
+        self._compile(f"compile ({name})", compressed.directory / "model.mlir",
+                      [model.weights, compressed.directory / "factors.safetensors"])
+        return compressed
+
+    def _factorize(self, model: ImportedModel, options: Compression,
+                   name: str) -> CompressedModel:
         raised = self.directory / "dense" / "model.mlir"
         self._raise(model, raised)
         directory = self.directory / name
@@ -135,7 +144,6 @@ class Workspace:
         self._step(f"factorize ({name})", inputs,
                    [mlir, factors, directory / "layers.json"], ["structured-opt"],
                    lambda: _optimize(arguments, mlir, show_progress=True), arguments)
-        self._compile(f"compile ({name})", mlir, [model.weights, factors])
         return CompressedModel(directory)
 
     def moments(self, model: ImportedModel, inputs: Path, mask: str = "") -> Path:
@@ -160,6 +168,33 @@ class Workspace:
             self.say(f"second moments of {count} tokens")
 
         self._step(f"calibrate on {inputs.name}", [module, manifest, inputs], [output], [], run)
+        return output
+
+    def importance(self, model: ImportedModel, options: Compression, inputs: Path,
+                   embed: Callable[[list[np.ndarray], dict[str, np.ndarray]], np.ndarray],
+                   samples: int = 16) -> Path:
+        """The weight of each layer's squared error for `Compression.importance`,
+        measured (`calibration.measure_importance`) on evenly spread calibration
+        inputs with the factors that `options` without allocation give. `embed`
+        takes the model's outputs and inputs and returns what is to be kept."""
+        dense = self.dense(model)
+        uniform = self._factorize(
+            model, dataclasses.replace(options, allocate="uniform", importance=None),
+            f"calibration/keep-{options.keep:g}-blocks-{options.blocks}")
+        factors, output = uniform.directory / "factors.safetensors", \
+            uniform.directory / "importance.json"
+
+        def measure() -> None:
+            calls = list(calibration.batches(calibration.read_inputs(inputs, model.inputs),
+                                             model.inputs))
+            calls = calls[::max(1, len(calls) // samples)]
+            write_text(output, json.dumps(calibration.measure_importance(
+                dense, factors, uniform.layers,
+                lambda module: np.concatenate([embed(module(**call), call) for call in calls])),
+                indent=1))
+
+        self._step(f"measure the layers' importance (keep {options.keep:g})",
+                   [dense, factors, inputs], [output], [], measure, [str(samples)])
         return output
 
     def _raise(self, model: ImportedModel, raised: Path) -> None:

