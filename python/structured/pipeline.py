@@ -25,6 +25,10 @@ from .files import write_text
 from .importer import ImportedModel, import_onnx
 
 
+#: Iterations of the trial factorizations of an allocation: enough to compare errors.
+TRIAL_ITERATIONS = 8
+
+
 @dataclasses.dataclass(frozen=True)
 class Compression:
     """What `structured-plan` and `structured-factorize` are asked to do.
@@ -249,7 +253,8 @@ def _plan_pass(options: Compression, weights: Path, written: Path) -> str:
         return tools.pass_argument("structured-plan", read=options.plan, write=written)
     choices: dict[str, object] = {}
     if options.allocate != "uniform":
-        choices = {"allocate": options.allocate, "importance": options.importance or ""}
+        choices = {"allocate": options.allocate, "importance": options.importance or "",
+                   "iterations": TRIAL_ITERATIONS}
         if options.candidate_blocks:
             choices["candidate_blocks"] = ",".join(map(str, options.candidate_blocks))
         if options.moments:
