@@ -5,6 +5,7 @@
 
 import argparse
 import contextlib
+import functools
 import json
 import math
 import re
@@ -267,12 +268,24 @@ def _export(options: argparse.Namespace) -> None:
     others = Store.open([options.others]) if options.others else None
     _refuse_overwriting([options.out], store)
     shapes = _dense_shapes(options.reference)
+    structures, origins = layouts.factor_layers(store), layouts.origins_of(store)
+
+    @functools.lru_cache(maxsize=1)  # One layer in memory at a time.
+    def convert(layer: str) -> tuple[str, dict[str, np.ndarray]]:
+        return layouts.export_layer(store, layer, structures[layer], origins.get(layer, {}),
+                                    shapes.get(layer))
+
     tensors: dict[str, LazyTensor] = {}
-    for layer, arrays in layouts.export_layers(store, shapes):
-        print(f"{layer}: " + ", ".join(f"{name.removeprefix(f'{layer}.')} {list(array.shape)}"
-                                       for name, array in list(arrays.items())[:3]))
+    for layer in structures:
+        stored, arrays = convert(layer)
+        print(f"{stored}: " + ", ".join(f"{name.removeprefix(f'{stored}.')} {list(array.shape)}"
+                                        for name, array in list(arrays.items())[:3]))
         for name, array in arrays.items():
-            tensors[name] = LazyTensor(name, array.dtype, array.shape, lambda array=array: array)
+            if name in tensors:
+                raise StructuredError(f"{options.factors}: two layers would write '{name}'")
+            tensors[name] = LazyTensor(
+                name, array.dtype, array.shape,
+                lambda layer=layer, name=name: convert(layer)[1][name])
     names = layouts.origins_of(others) if others else {}
     for name in others.tensors if others else ():
         stored = names.get(name, {}).get("name", name)

@@ -13,7 +13,7 @@ import json
 import re
 from collections import defaultdict
 from pathlib import Path
-from typing import Iterator, Mapping, Sequence
+from typing import Mapping, Sequence
 
 import numpy as np
 
@@ -496,31 +496,30 @@ def origins_of(store: Store) -> dict[str, dict]:
     return origins
 
 
-def export_layers(store: Store, shapes: Mapping[str, tuple[int, int]] = {}
-                  ) -> Iterator[tuple[str, dict[str, np.ndarray]]]:
-    """Each layer of a factor file with the authors' tensors, by name.
+def export_layer(store: Store, layer: str, structure: str, origin: dict,
+                 shape: tuple[int, int] | None = None) -> tuple[str, dict[str, np.ndarray]]:
+    """The checkpoint's name of a factor file's layer, and the authors' tensors
+    by full name.
 
-    A layer that did not come from a checkpoint becomes what the released
-    modules hold. `shapes` are those of GBLR layers the file does not tell.
+    A layer without `origin`, which did not come from a checkpoint, becomes what
+    the released modules hold. `shape` is that of a GBLR layer whose origin does
+    not tell it.
     """
-    origins = origins_of(store)
-    for layer, structure in factor_layers(store).items():
-        origin = origins.get(layer, {})
-        try:
-            if structure == "blast":
-                tensors = _export_blast(read_blast(store, layer), origin)
-            else:
-                shape = origin.get("shape") or shapes.get(layer)
-                if not shape:
-                    raise ValueError("the file does not say its shape; give the dense weights "
-                                     "with --reference")
-                if shape[1] % origin.get("taps", 1):
-                    raise ValueError(f"{shape[1]} columns are not of {origin['taps']} taps")
-                tensors = _export_gblr(read_gblr(store, layer, tuple(shape)), origin)
-        except (ValueError, LookupError) as error:
-            raise StructuredError(f"{store.files[0]}: layer '{layer}': {error}") from error
-        stored = origin.get("name", layer)
-        yield stored, {f"{stored}.{key}": array for key, array in tensors.items()}
+    try:
+        if structure == "blast":
+            tensors = _export_blast(read_blast(store, layer), origin)
+        else:
+            shape = origin.get("shape") or shape
+            if not shape:
+                raise ValueError("the file does not say its shape; give the dense weights with "
+                                 "--reference")
+            if shape[1] % origin.get("taps", 1):
+                raise ValueError(f"{shape[1]} columns are not of {origin['taps']} taps")
+            tensors = _export_gblr(read_gblr(store, layer, tuple(shape)), origin)
+    except (ValueError, LookupError) as error:
+        raise StructuredError(f"{store.files[0]}: layer '{layer}': {error}") from error
+    stored = origin.get("name", layer)
+    return stored, {f"{stored}.{key}": array for key, array in tensors.items()}
 
 
 def _export_blast(factors: Blast, origin: dict) -> dict[str, np.ndarray]:
