@@ -245,6 +245,7 @@ private:
   bool shouldPack() const;
   bool shouldParallelize() const;
   int64_t getRowBlock() const;
+  bool isAlwaysFull(int64_t index) const;
   void emitPanel(Builder &b, SmallVector<Value> ivs, Value rowBegin,
                  Value rowEnd, std::optional<int64_t> rowCount);
   void emitReductionBlock(Builder &b, ArrayRef<Value> ivs, Value begin,
@@ -275,7 +276,7 @@ private:
   const Contraction &c;
   int64_t laneCount;
   RegisterTile tile;
-  bool rhsContiguous, masked, packed, parallel;
+  bool rhsContiguous, mayExceed, packed, parallel;
   int64_t reductionBlock; ///< 0: the whole reduction at once
 };
 } // namespace
@@ -294,7 +295,7 @@ Emitter::Emitter(const Contraction &contraction, Registers registers,
   tile = chooseTile(rows, vectors, registers.count);
   rhsContiguous =
       isOnlyLastResult(c.rhsMap, c.lanes) && isLastDimContiguous(c.rhsType());
-  masked = !lanes || *lanes % panelWidth() != 0;
+  mayExceed = !lanes || *lanes % panelWidth() != 0;
   packed = shouldPack();
   std::optional<int64_t> steps = c.reduction ? c.staticSize(*c.reduction) : 1;
   // Sums can only be split where the result holds them unrounded.
@@ -400,16 +401,26 @@ void Emitter::emit(Builder &b) {
   });
 }
 
+/// True if vector `index` of each panel lies in the matrix.
+bool Emitter::isAlwaysFull(int64_t index) const {
+  std::optional<int64_t> lanes = c.staticSize(c.lanes);
+  if (!lanes || *lanes == 0)
+    return false;
+  int64_t lastPanel = (*lanes - 1) / panelWidth() * panelWidth();
+  return lastPanel + (index + 1) * laneCount <= *lanes;
+}
+
 /// One panel: `tile.vectors` vectors wide from ivs[lanes] on.
 void Emitter::emitPanel(Builder &b, SmallVector<Value> ivs, Value rowBegin,
                         Value rowEnd, std::optional<int64_t> rowCount) {
   SmallVector<Value> masks(tile.vectors);
-  if (masked) {
+  if (mayExceed) {
     Value left = arith::SubIOp::create(b, size(b, c.lanes), ivs[c.lanes]);
     for (auto [index, mask] : llvm::enumerate(masks))
-      mask = vector::CreateMaskOp::create(
-          b, vectorOf(b.getI1Type()),
-          ValueRange{add(b, left, -int64_t(index) * laneCount)});
+      if (!isAlwaysFull(index))
+        mask = vector::CreateMaskOp::create(
+            b, vectorOf(b.getI1Type()),
+            ValueRange{add(b, left, -int64_t(index) * laneCount)});
   }
   Value zero = constant(b, 0);
   Value steps = c.reduction ? size(b, *c.reduction) : constant(b, 1);
@@ -540,7 +551,7 @@ void Emitter::emitPack(Builder &b, ArrayRef<Value> ivs, Value begin, Value end,
     return;
   }
   Value width = constant(b, panelWidth());
-  if (masked)
+  if (mayExceed)
     width = arith::MinSIOp::create(
         b, width, arith::SubIOp::create(b, size(b, c.lanes), ivs[c.lanes]));
   scf::ForOp::create(

@@ -106,6 +106,7 @@ void structured::buildCpuBufferPipeline(OpPassManager &pm,
   pm.addPass(createConvertControlFlowToLLVMPass());
   pm.addPass(createUBToLLVMConversionPass());
   pm.addPass(createReconcileUnrealizedCastsPass());
+  addCleanup(pm); // folds what is taken out of and put into descriptors
 }
 
 void structured::registerCpuPipelines() {
