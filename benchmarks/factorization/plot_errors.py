@@ -60,16 +60,16 @@ def curves(rows: list[dict], x: str) -> dict[str, list[tuple[float, float]]]:
     return {key: sorted(points) for key, points in result.items()}
 
 
-def draw(lines: dict, title: str, xlabel: str, path: Path) -> None:
+def draw(lines: dict, title: str, xlabel: str, path: Path, *, level: bool = True) -> None:
     """Writes one figure as SVG, by way of a temporary file.
 
-    A structure of which there is but one point (one block) is a level line.
+    With `level` a structure of which there is but one point (one block) is a level line.
     """
     figure, axes = plt.subplots(figsize=(7, 4.2), layout="constrained")
     ticks = sorted({x for points in lines.values() for x, _ in points})
     for marker, (structure, points) in zip("osD^vP*X", sorted(lines.items())):
         label = LABELS.get(structure, structure)
-        if len(points) == 1 < len(ticks):
+        if level and len(points) == 1 < len(ticks):
             axes.axhline(points[0][1], linestyle="--", color="gray", label=label)
         else:
             axes.plot(*zip(*points), marker=marker, markersize=5, linewidth=1.5, label=label)

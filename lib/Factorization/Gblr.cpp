@@ -1044,7 +1044,6 @@ static Candidate runGreedy(MatrixRef weight, const GblrOptions &options,
 static Result<Candidate> findGreedy(MatrixRef weight,
                                     const GblrOptions &options,
                                     double normSquared, Reporter &reporter) {
-  constexpr size_t numStarts = 1;
   int64_t smallest = getSmallestComponent(weight, options);
   std::vector<Partition> partitions = getPartitions(weight, smallest);
   auto numPartitions = static_cast<int64_t>(partitions.size());
@@ -1071,21 +1070,22 @@ static Result<Candidate> findGreedy(MatrixRef weight,
     if (error)
       return *error;
 
-  std::vector<size_t> order =
-      orderByFalling(starts.size(), [&](size_t k) { return -starts[k].loss; });
-  // Nothing to improve in an exact start, nothing to gain from others.
-  bool exact = starts[order[0]].loss <= kExact * normSquared;
-  order.resize(std::min(order.size(), exact ? 1 : numStarts));
-  auto count = static_cast<int64_t>(order.size()) + (exact ? 0 : 1);
+  size_t best = std::min_element(starts.begin(), starts.end(),
+                                 [](const Start &a, const Start &b) {
+                                   return a.loss < b.loss;
+                                 }) -
+                starts.begin();
+  // From the best start and from nothing, at the average price; but there is
+  // nothing to gain where the start is exact.
+  int64_t count = starts[best].loss <= kExact * normSquared ? 1 : 2;
   std::vector<Candidate> found(count);
 #pragma omp parallel for schedule(dynamic, 1)
   for (int64_t k = 0; k < count; ++k) {
     Start start;
-    if (k < static_cast<int64_t>(order.size())) {
-      build(order[k], /*wantUnits=*/true);
-      start = std::move(starts[order[k]]);
+    if (k == 0) {
+      build(best, /*wantUnits=*/true);
+      start = std::move(starts[best]);
     } else {
-      // From nothing, at the average price.
       start.price = normSquared / static_cast<double>(options.budget);
     }
     found[k] = runGreedy(weight, options, start, normSquared, reporter);
