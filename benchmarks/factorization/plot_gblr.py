@@ -5,7 +5,8 @@
 
     python benchmarks/factorization/plot_gblr.py benchmarks/factorization/results docs
 
-Reads gblr-minilm.json and gblr-planted-*.json, which run-gblr.sh makes, and writes
+Reads minilm.json, which run.sh makes, and gblr-minilm.json and
+gblr-planted-*.json, which run-gblr.sh makes, and writes
 
     docs/figures/gblr-error.svg    error against kept fraction, a line per structure
     docs/Gblr.md                   the tables between <!-- minilm --> and <!-- planted -->
@@ -26,12 +27,19 @@ LABELS = {"svd": "truncated SVD", "block-svd": "block SVD", "blast-als": "BLAST"
           "gblr-energy-runs": "GBLR, energy runs", "gblr": "GBLR, greedy",
           "gblr-fine": "GBLR, greedy, fine"}
 
+#: With one block these are truncated SVD.
+ONE_BLOCK = {("block-svd", 1), ("blast-als", 1)}
 
-def best(path: Path) -> dict[tuple[str, float], dict]:
+FRACTIONS = (0.25, 0.5, 0.75)
+
+
+def best(*paths: Path) -> dict[tuple[str, float], dict]:
     """The row of the lowest error of each structure and kept fraction."""
     result: dict[tuple[str, float], dict] = {}
-    for row in plot_errors.read(path):
+    for row in (row for path in paths for row in plot_errors.read(path)):
         key = (row["structure"], row["keep"])
+        if row["structure"] not in LABELS or (row["structure"], row["b_out"]) in ONE_BLOCK:
+            continue
         if key not in result or row["relative_error_mean"] < result[key]["relative_error_mean"]:
             result[key] = row
     return result
@@ -42,30 +50,29 @@ def table(header: list[str], lines: list[list[str]]) -> str:
     return "".join("| " + " | ".join(row) + " |\n" for row in rows)
 
 
-def label(row: dict) -> str:
-    """A structure, with the block count where it has one."""
-    blocks = f", b = {row['b_out']}" if row["b_out"] > 1 else ""
-    return LABELS[row["structure"]] + blocks
+def cell(row: dict | None) -> str:
+    """An error, with the block count where there is one."""
+    if not row:
+        return ""
+    blocks = f" (b = {row['b_out']})" if row["b_out"] > 1 else ""
+    return f"{row['relative_error_mean']:.3f}{blocks}"
 
 
 def minilm_table(rows: dict) -> str:
     """A line for each structure, a column for each kept fraction."""
-    fractions = sorted({keep for _, keep in rows})
     lines = []
     for structure in LABELS:
-        found = [rows.get((structure, keep)) for keep in fractions]
-        if any(found):
-            half = rows.get((structure, 0.5)) or next(row for row in found if row)
-            components = half.get("components")
-            lines.append([label(half)]
-                         + [f"{row['relative_error_mean']:.3f}" if row else "" for row in found]
-                         + [f"{components / 36:.0f}" if components else ""])
-    return table(["structure", *(f"keep {keep:g}" for keep in fractions),
+        components = rows.get((structure, 0.5), {}).get("components")
+        lines.append([LABELS[structure], *(cell(rows.get((structure, keep)))
+                                           for keep in FRACTIONS),
+                      f"{components / 36:.0f}" if components else ""])
+    return table(["structure", *(f"keep {keep:g}" for keep in FRACTIONS),
                   "components per matrix"], lines)
 
 
 def planted_table(kinds: dict[str, dict]) -> str:
-    """A line for each structure, a column for each kind of planted matrix."""
+    """A line for each structure, a column for each kind of planted matrix, which
+    tell the largest errors."""
     lines = []
     for structure in LABELS:
         found = [next((row for (name, _), row in rows.items() if name == structure), None)
@@ -92,7 +99,9 @@ def main() -> None:
     parser.add_argument("results", type=Path, help="directory of the measurements")
     parser.add_argument("docs", type=Path, help="directory of the page")
     options = parser.parse_args()
-    minilm = best(options.results / "gblr-minilm.json")
+    minilm = {key: row for key, row in best(options.results / "minilm.json",
+                                            options.results / "gblr-minilm.json").items()
+              if key[1] in FRACTIONS}
     prefix = "gblr-planted-"
     kinds = {path.stem.removeprefix(prefix): best(path)
              for path in sorted(options.results.glob(f"{prefix}*.json"))
