@@ -31,7 +31,6 @@ METHODS = {
     "BLAST": (4, False, "uniform"),
     "SVD, calibrated": (1, True, "uniform"),
     "BLAST, calibrated": (4, True, "uniform"),
-    "SVD, calibrated, allocated": (1, True, "importance"),
     "BLAST, calibrated, allocated by errors": (4, True, "errors"),
     "BLAST, calibrated, allocated": (4, True, "importance"),
 }
