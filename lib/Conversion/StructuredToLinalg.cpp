@@ -9,9 +9,11 @@
 #include "mlir/Dialect/Affine/IR/AffineOps.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/IR/PatternMatch.h"
 #include "mlir/Transforms/WalkPatternRewriteDriver.h"
+#include "llvm/ADT/MapVector.h"
 
 namespace structured {
 #define GEN_PASS_DEF_STRUCTUREDTOLINALG
@@ -140,59 +142,176 @@ struct LowerBlast final : LayerPattern<BlastMatmulOp> {
   }
 };
 
+/// A GBLR layer as loops over its components, one for each rank that occurs:
+/// code does not grow with the number of components. Where a component lies is
+/// read from a table of constants.
 struct LowerGblr final : LayerPattern<GblrMatmulOp> {
   using LayerPattern::LayerPattern;
 
   Value lower(GblrMatmulOp op, OpBuilder &builder, Value init) const override {
-    Location loc = op.getLoc();
-    OpFoldResult one = builder.getIndexAttr(1);
-    OpFoldResult tokens = tensor::getMixedSize(builder, loc, init, 0);
-    auto offsets =
-        [&](const IntervalPiece &piece) -> SmallVector<OpFoldResult> {
-      return {builder.getIndexAttr(0),
-              builder.getIndexAttr(piece.matrixOffset)};
-    };
-    auto sizes = [&](const IntervalPiece &piece) -> SmallVector<OpFoldResult> {
-      return {tokens, builder.getIndexAttr(piece.size)};
-    };
-
-    GblrLayoutAttr layout = op.getLayout();
+    llvm::MapVector<int64_t, SmallVector<Placement>> groups;
     int64_t uOffset = 0, vOffset = 0;
-    Value sum = init;
-    for (GblrComponentAttr component : layout.getComponents()) {
+    for (GblrComponentAttr component : op.getLayout().getComponents()) {
       int64_t rank = component.getRank();
-      int64_t rows = component.getRows(), cols = component.getCols();
-      if (rank > 0 && rows > 0 && cols > 0) {
-        // A[t,ρ] = Σ_c X[t,c] v[ρ,c] over the component's columns
-        Value a =
-            createZeroTensor(builder, loc, {tokens, builder.getIndexAttr(rank)},
-                             builder.getF32Type());
-        for (const IntervalPiece &piece : splitPeriodic(
-                 component.getColStart(), cols, layout.getInFeatures())) {
-          Value x = tensor::ExtractSliceOp::create(
-              builder, loc, op.getInput(), offsets(piece), sizes(piece),
-              SmallVector<OpFoldResult>{one, one});
-          Value v = extractPackedFactor(builder, loc, op.getV(), vOffset, rank,
-                                        cols, piece);
-          a = contract(builder, loc, x, v, a, {{0, 2}, {1, 2}, {0, 1}});
-        }
-        // O[t,a] += Σ_ρ A[t,ρ] u[ρ,a] over the component's rows
-        for (const IntervalPiece &piece : splitPeriodic(
-                 component.getRowStart(), rows, layout.getOutFeatures())) {
-          Value u = extractPackedFactor(builder, loc, op.getU(), uOffset, rank,
-                                        rows, piece);
-          Value o = tensor::ExtractSliceOp::create(
-              builder, loc, sum, offsets(piece), sizes(piece),
-              SmallVector<OpFoldResult>{one, one});
-          o = contract(builder, loc, a, u, o, {{0, 2}, {2, 1}, {0, 1}});
-          sum = tensor::InsertSliceOp::create(
-              builder, loc, o, sum, offsets(piece), sizes(piece),
-              SmallVector<OpFoldResult>{one, one});
-        }
-      }
-      uOffset += rank * rows;
-      vOffset += rank * cols;
+      if (rank > 0 && component.getRows() > 0 && component.getCols() > 0)
+        groups[rank].push_back({component, uOffset, vOffset});
+      uOffset += rank * component.getRows();
+      vOffset += rank * component.getCols();
     }
+    Value sum = init;
+    for (auto &[rank, components] : groups)
+      sum = lowerGroup(op, builder, sum, rank, components);
+    return sum;
+  }
+
+private:
+  /// A component and the places of its vectors in the packed factors.
+  struct Placement {
+    GblrComponentAttr component;
+    int64_t uOffset, vOffset;
+  };
+
+  /// One side of a component: `rank` packed vectors of `size` numbers, for the
+  /// features from `start` on, of which `first` come before the period's end.
+  struct Side {
+    Value offset, size, start, first;
+    bool wraps; ///< in some component of the group
+  };
+
+  /// A column of the table, for the component that a loop is at.
+  static Value readTable(OpBuilder &builder, Location loc, Value index,
+                         ArrayRef<int64_t> column) {
+    auto type = RankedTensorType::get({static_cast<int64_t>(column.size())},
+                                      builder.getI64Type());
+    Value table = arith::ConstantOp::create(
+        builder, loc, DenseElementsAttr::get(type, column));
+    Value entry =
+        tensor::ExtractOp::create(builder, loc, table, ValueRange(index));
+    return arith::IndexCastOp::create(builder, loc, builder.getIndexType(),
+                                      entry);
+  }
+
+  /// Calls `body` for the run before the period's end and, if there may be one,
+  /// that after it, with the features' slice parameters and the run's
+  /// [rank, size] part of `factor`.
+  static void forEachRun(
+      OpBuilder &builder, Location loc, Value factor, int64_t rank,
+      const Side &side,
+      function_ref<void(OpFoldResult offset, OpFoldResult size, Value vectors)>
+          body) {
+    OpFoldResult zero = builder.getIndexAttr(0), one = builder.getIndexAttr(1);
+    OpFoldResult rows = builder.getIndexAttr(rank);
+    AffineExpr s0 = builder.getAffineSymbolExpr(0);
+    AffineExpr s1 = builder.getAffineSymbolExpr(1);
+    OpFoldResult count = affine::makeComposedFoldedAffineApply(
+        builder, loc, s0 * rank, {side.size});
+    Value packed = tensor::ExtractSliceOp::create(
+        builder, loc, factor, ArrayRef<OpFoldResult>(side.offset), count, one);
+    auto elementType =
+        cast<RankedTensorType>(factor.getType()).getElementType();
+    Value matrix = tensor::ExpandShapeOp::create(
+        builder, loc,
+        RankedTensorType::get({rank, ShapedType::kDynamic}, elementType),
+        packed, ArrayRef<ReassociationIndices>{{0, 1}},
+        ArrayRef<OpFoldResult>{rows, side.size});
+    auto emitRun = [&](OpFoldResult offset, OpFoldResult within,
+                       OpFoldResult size) {
+      Value vectors = tensor::ExtractSliceOp::create(
+          builder, loc, matrix, ArrayRef<OpFoldResult>{zero, within},
+          ArrayRef<OpFoldResult>{rows, size}, ArrayRef<OpFoldResult>{one, one});
+      body(offset, size, vectors);
+    };
+    emitRun(side.start, zero, side.first);
+    if (side.wraps)
+      emitRun(zero, side.first,
+              affine::makeComposedFoldedAffineApply(builder, loc, s0 - s1,
+                                                    {side.size, side.first}));
+  }
+
+  static Value lowerGroup(GblrMatmulOp op, OpBuilder &builder, Value init,
+                          int64_t rank, ArrayRef<Placement> components) {
+    Location loc = op.getLoc();
+    GblrLayoutAttr layout = op.getLayout();
+    int64_t outFeatures = layout.getOutFeatures();
+    int64_t inFeatures = layout.getInFeatures();
+    auto column = [&](auto get) {
+      return llvm::map_to_vector(components, [&](const Placement &placement) {
+        return static_cast<int64_t>(get(placement));
+      });
+    };
+    Value zero = arith::ConstantIndexOp::create(builder, loc, 0);
+    Value one = arith::ConstantIndexOp::create(builder, loc, 1);
+    Value count =
+        arith::ConstantIndexOp::create(builder, loc, components.size());
+    auto loop = scf::ForOp::create(
+        builder, loc, zero, count, one, init,
+        [&](OpBuilder &b, Location loc, Value k, ValueRange sums) {
+          auto read = [&](auto get) {
+            return readTable(b, loc, k, column(get));
+          };
+          auto wraps = [&](auto get) { return llvm::any_of(components, get); };
+          using P = const Placement &;
+          Side cols = {
+              read([](P p) { return p.vOffset; }),
+              read([](P p) { return p.component.getCols(); }),
+              read([](P p) { return p.component.getColStart(); }),
+              read([&](P p) {
+                return std::min(p.component.getCols(),
+                                inFeatures - p.component.getColStart());
+              }),
+              wraps([&](P p) {
+                return p.component.getColStart() + p.component.getCols() >
+                       inFeatures;
+              })};
+          Side rows = {
+              read([](P p) { return p.uOffset; }),
+              read([](P p) { return p.component.getRows(); }),
+              read([](P p) { return p.component.getRowStart(); }),
+              read([&](P p) {
+                return std::min(p.component.getRows(),
+                                outFeatures - p.component.getRowStart());
+              }),
+              wraps([&](P p) {
+                return p.component.getRowStart() + p.component.getRows() >
+                       outFeatures;
+              })};
+          Value sum = lowerComponent(op, b, sums.front(), rank, cols, rows);
+          scf::YieldOp::create(b, loc, sum);
+        });
+    return loop.getResult(0);
+  }
+
+  static Value lowerComponent(GblrMatmulOp op, OpBuilder &builder, Value sum,
+                              int64_t rank, const Side &cols,
+                              const Side &rows) {
+    Location loc = op.getLoc();
+    OpFoldResult zero = builder.getIndexAttr(0), one = builder.getIndexAttr(1);
+    OpFoldResult tokens = tensor::getMixedSize(builder, loc, sum, 0);
+    SmallVector<OpFoldResult> strides = {one, one};
+
+    // A[t,ρ] = Σ_c X[t,c] v[ρ,c] over the component's columns
+    Value a =
+        createZeroTensor(builder, loc, {tokens, builder.getIndexAttr(rank)},
+                         builder.getF32Type());
+    forEachRun(builder, loc, op.getV(), rank, cols,
+               [&](OpFoldResult offset, OpFoldResult size, Value v) {
+                 Value x = tensor::ExtractSliceOp::create(
+                     builder, loc, op.getInput(),
+                     ArrayRef<OpFoldResult>{zero, offset},
+                     ArrayRef<OpFoldResult>{tokens, size}, strides);
+                 a = contract(builder, loc, x, v, a, {{0, 2}, {1, 2}, {0, 1}});
+               });
+    // O[t,a] += Σ_ρ A[t,ρ] u[ρ,a] over the component's rows
+    forEachRun(builder, loc, op.getU(), rank, rows,
+               [&](OpFoldResult offset, OpFoldResult size, Value u) {
+                 SmallVector<OpFoldResult> offsets = {zero, offset};
+                 SmallVector<OpFoldResult> sizes = {tokens, size};
+                 Value o = tensor::ExtractSliceOp::create(
+                     builder, loc, sum, offsets, sizes, strides);
+                 o = contract(builder, loc, a, u, o, {{0, 2}, {2, 1}, {0, 1}});
+                 sum = tensor::InsertSliceOp::create(builder, loc, o, sum,
+                                                     offsets, sizes, strides);
+               });
     return sum;
   }
 };

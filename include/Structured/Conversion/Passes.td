@@ -15,8 +15,9 @@ def StructuredToLinalg : Pass<"structured-to-linalg"> {
     - `structured.linear` by one `linalg.matmul` with a transposed weight;
     - `structured.blast.matmul` by its three stages, with
       Y [b_in, T, r] and Z [b_out, T, r] in f32;
-    - `structured.gblr.matmul` by two small contractions for each component and
-      non-wrapping run of its intervals.
+    - `structured.gblr.matmul` by a loop over the components of each rank, with
+      a small contraction for each run of columns and of rows (two where an
+      interval wraps around). Tables of constants say where a component lies.
 
     An `init` of f16 or bf16 is extended to f32 first, and the sum is rounded
     once.
@@ -45,7 +46,8 @@ def StructuredToLinalg : Pass<"structured-to-linalg"> {
   }];
   let dependentDialects = [
     "::mlir::affine::AffineDialect", "::mlir::arith::ArithDialect",
-    "::mlir::linalg::LinalgDialect", "::mlir::tensor::TensorDialect"
+    "::mlir::linalg::LinalgDialect", "::mlir::scf::SCFDialect",
+    "::mlir::tensor::TensorDialect"
   ];
   let statistics = [
     Statistic<"numLowered", "num-lowered", "Layers lowered">
