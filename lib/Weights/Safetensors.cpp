@@ -315,6 +315,21 @@ Result<const TensorView *> SafetensorsFile::get(std::string_view name) const {
   return Error{filePath + ": no tensor " + quote(name)};
 }
 
+void SafetensorsFile::release(const TensorView &tensor) const {
+  assert(tensor.data >= mapping &&
+         tensor.data + tensor.bytes <= mapping + mappedBytes &&
+         "a tensor of another file");
+  auto page = static_cast<size_t>(::sysconf(_SC_PAGESIZE));
+  size_t begin = tensor.data - mapping, end = begin + tensor.bytes;
+  begin = (begin + page - 1) / page * page;
+  end = end / page * page;
+  // The mapping is never written to, so nothing is lost; nor is it if this
+  // fails.
+  if (begin < end)
+    ::madvise(const_cast<std::byte *>(mapping) + begin, end - begin,
+              MADV_DONTNEED);
+}
+
 //===----------------------------------------------------------------------===//
 // SafetensorsWriter
 //===----------------------------------------------------------------------===//

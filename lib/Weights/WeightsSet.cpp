@@ -39,3 +39,9 @@ Result<const TensorView *> WeightsSet::get(std::string_view name) const {
     message += (i ? ", '" : "'") + files[i].path() + "'";
   return Error{message};
 }
+
+void WeightsSet::release(const TensorView &tensor) const {
+  for (const SafetensorsFile &file : files)
+    if (file.find(tensor.name) == &tensor)
+      file.release(tensor);
+}

@@ -93,6 +93,11 @@ public:
   /// The tensor of that name, or an error that names the file and the tensor.
   Result<const TensorView *> get(std::string_view name) const;
 
+  /// Takes the memory of a tensor of this file out of the process's resident
+  /// set, but for the pages it shares with its neighbours; it is read from the
+  /// file again when it is used again.
+  void release(const TensorView &tensor) const;
+
   /// The free-form strings under `__metadata__`.
   const std::map<std::string, std::string> &metadata() const {
     return metadataEntries;

@@ -25,6 +25,9 @@ public:
   /// The tensor of that name, or an error that names the tensor and the files.
   Result<const TensorView *> get(std::string_view name) const;
 
+  /// `SafetensorsFile::release` of a tensor of this set.
+  void release(const TensorView &tensor) const;
+
 private:
   std::vector<SafetensorsFile> files;
 };

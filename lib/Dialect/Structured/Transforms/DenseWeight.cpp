@@ -74,6 +74,8 @@ static Result<HostTensor> readParameter(StringRef name, RankedTensorType type,
                  " in the weights file, the model needs " + toString(type)};
   }
   Result<std::vector<float>> values = readFloats(**view);
+  // One layer in memory at a time: this one is now in `values`.
+  weights.release(**view);
   if (!values)
     return Error{values.error()};
   return HostTensor{llvm::to_vector(shape), std::move(*values)};
