@@ -128,7 +128,8 @@ struct FoldParameterTranspose : OpInterfaceRewritePattern<linalg::LinalgOp> {
     auto parameter =
         op.getDpsInputOperand(0)->get().getDefiningOp<ParameterOp>();
     if (!parameter || parameter.getType().getElementType() !=
-                          getElementTypeOrSelf(op->getResultTypes()[0]))
+                          getElementTypeOrSelf(op->getResultTypes()[0]) ||
+        parameter.getPacking())
       return rewriter.notifyMatchFailure(op, "not of a parameter");
     // Dimension i of the parameter is dimension permutation[i] of the result.
     SmallVector<int64_t> permutation = llvm::map_to_vector(
@@ -181,7 +182,7 @@ struct LayoutContractParameter : OpRewritePattern<linalg::ContractOp> {
     };
     for (unsigned operand : {0, 1}) {
       auto parameter = op->getOperand(operand).getDefiningOp<ParameterOp>();
-      if (!parameter ||
+      if (!parameter || parameter.getPacking() ||
           !maps[operand].isFunctionOfDim(
               cast<AffineDimExpr>(maps[2].getResults().back()).getPosition()))
         continue;

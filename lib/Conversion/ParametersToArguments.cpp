@@ -51,17 +51,19 @@ struct ParametersToArguments
         return signalPassFailure();
   }
 
-  /// Replaces the parameters of `function`, one argument for each name and
-  /// permutation, in the order of their first use.
+  /// Replaces the parameters of `function`, one argument for each name,
+  /// permutation and packing, in the order of their first use.
   LogicalResult convert(func::FuncOp function) {
-    llvm::MapVector<std::pair<StringAttr, Attribute>, SmallVector<ParameterOp>>
+    llvm::MapVector<std::tuple<StringAttr, Attribute, Attribute>,
+                    SmallVector<ParameterOp>>
         parameters;
     function.walk([&](ParameterOp parameter) {
-      parameters[{parameter.getNameAttr(), parameter.getPermutationAttr()}]
+      parameters[{parameter.getNameAttr(), parameter.getPermutationAttr(),
+                  parameter.getPackingAttr()}]
           .push_back(parameter);
     });
     for (auto &[key, ops] : parameters) {
-      auto [name, permutation] = key;
+      auto [name, permutation, packing] = key;
       for (ParameterOp op : ops)
         if (op.getType() != ops.front().getType()) {
           InFlightDiagnostic diagnostic = op.emitError("parameter '")
@@ -75,6 +77,8 @@ struct ParametersToArguments
       attributes.append(kParameterAttrName, name);
       if (permutation)
         attributes.append(kPermutationAttrName, permutation);
+      if (packing)
+        attributes.append(kPackingAttrName, packing);
       unsigned index = function.getNumArguments();
       if (failed(function.insertArgument(
               index, ops.front().getType(),

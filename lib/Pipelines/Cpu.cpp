@@ -31,6 +31,10 @@ static void addCleanup(OpPassManager &pm) {
 void structured::buildCpuTensorPipeline(OpPassManager &pm,
                                         const CpuPipelineOptions &options) {
   pm.addPass(createBindParameters());
+  GblrToBlockSparseOptions gblr;
+  gblr.vectorBits = options.vectorBits;
+  gblr.vectorRegisters = options.vectorRegisters;
+  pm.addPass(createGblrToBlockSparse(gblr));
   TileLayersOptions tile;
   tile.tokens = options.tileTokens;
   pm.addPass(createTileLayers(tile));
@@ -70,6 +74,11 @@ void structured::buildCpuBufferPipeline(OpPassManager &pm,
   contractions.vectorRegisters = options.vectorRegisters;
   contractions.parallel = options.parallel;
   pm.addPass(createContractionsToVector(contractions));
+  BlockSparseToVectorOptions blockSparse;
+  blockSparse.vectorBits = options.vectorBits;
+  blockSparse.vectorRegisters = options.vectorRegisters;
+  blockSparse.parallel = options.parallel;
+  pm.addPass(createBlockSparseToVector(blockSparse));
   LinalgToVectorOptions linalg;
   linalg.vectorBits = options.vectorBits;
   linalg.parallel = options.parallel;

@@ -92,7 +92,8 @@ structured::translateToLLVMIR(mlir::ModuleOp module, const CpuTarget &target,
   for (auto function : module.getOps<mlir::LLVM::LLVMFuncOp>())
     for (unsigned index = 0; index < function.getNumArguments(); ++index)
       for (llvm::StringRef name :
-           {kParameterAttrName, kPermutationAttrName, kInputNameAttrName})
+           {kParameterAttrName, kPermutationAttrName, kPackingAttrName,
+            kInputNameAttrName})
         function.removeArgAttr(index, name);
   mlir::registerBuiltinDialectTranslation(*module->getContext());
   mlir::registerLLVMDialectTranslation(*module->getContext());

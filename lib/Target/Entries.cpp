@@ -10,7 +10,9 @@
 #include "llvm/Config/llvm-config.h"
 #include "llvm/IR/IRBuilder.h"
 #include "llvm/IR/Module.h"
+#include "llvm/Support/Format.h"
 #include "llvm/Support/JSON.h"
+#include "llvm/Support/xxhash.h"
 #include "llvm/Transforms/IPO/Internalize.h"
 
 using namespace mlir;
@@ -22,8 +24,17 @@ static constexpr int kAbiVersion = 1;
 static constexpr int64_t kMaxRank = 8;
 
 std::string structured::getStoredName(StringRef name,
-                                      ArrayRef<int64_t> permutation) {
+                                      ArrayRef<int64_t> permutation,
+                                      GblrPackingAttr packing) {
   std::string stored = name.str();
+  if (packing) {
+    std::string layout;
+    llvm::raw_string_ostream(layout) << packing.getLayout();
+    llvm::raw_string_ostream(stored)
+        << "#" << stringifyGblrFactor(packing.getFactor())
+        << packing.getVWidth() << ":" << packing.getUWidth() << "-"
+        << llvm::format_hex_no_prefix(llvm::xxh3_64bits(layout), 16);
+  }
   if (!permutation.empty())
     stored += "#perm";
   for (int64_t dim : permutation)
@@ -95,7 +106,10 @@ static FailureOr<Entry> collectEntry(func::FuncOp function) {
     if (auto permutation = function.getArgAttrOfType<DenseI64ArrayAttr>(
             index, kPermutationAttrName))
       parameter.permutation = permutation.asArrayRef();
-    parameter.name = getStoredName(parameter.source, parameter.permutation);
+    parameter.packing = function.getArgAttrOfType<GblrPackingAttr>(
+        index, kPackingAttrName);
+    parameter.name = getStoredName(parameter.source, parameter.permutation,
+                                   parameter.packing);
     if (failed(describeType(function, type,
                             "parameter '" + parameter.source + "'", parameter)))
       return failure();

@@ -3,6 +3,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 
 #include "Structured/Target/StoredWeights.h"
+#include "Structured/Dialect/Structured/IR/GblrPanels.h"
 
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/ADT/StringMap.h"
@@ -30,6 +31,8 @@ static std::optional<DType> getStoredDType(llvm::StringRef name) {
 
 /// The shape of the parameter's source.
 static std::vector<int64_t> getSourceShape(const EntryParameter &parameter) {
+  if (parameter.packing)
+    return {parameter.packing.getSourceSize()};
   std::vector<int64_t> shape = parameter.shape;
   for (auto [dim, source] : llvm::enumerate(parameter.permutation))
     shape[source] = parameter.shape[dim];
@@ -115,6 +118,28 @@ static std::vector<std::byte> permute(const TensorView &tensor,
   return bytes;
 }
 
+/// The factor `tensor` by panels.
+static Result<std::vector<std::byte>> pack(const TensorView &tensor,
+                                           const EntryParameter &parameter) {
+  GblrPackingAttr packing = parameter.packing;
+  GblrPanels panels = GblrPanels::compute(
+      packing.getLayout(), packing.getVWidth(), packing.getUWidth());
+  bool isV = packing.getFactor() == GblrFactor::V;
+  const PanelPattern &pattern = isV ? panels.v : panels.u;
+  if (parameter.shape[0] != static_cast<int64_t>(pattern.coordinates.size()))
+    return Error{"parameter '" + parameter.source + "' has " +
+                 std::to_string(parameter.shape[0]) +
+                 " rows of panels in the model, but its layout gives " +
+                 std::to_string(pattern.coordinates.size())};
+  size_t width = getByteWidth(tensor.dtype);
+  std::vector<std::byte> bytes(pattern.getValueCount() * width);
+  for (const PackedRun &run : isV ? panels.vRuns : panels.uRuns)
+    for (int64_t i = 0; i < run.size; ++i)
+      std::memcpy(bytes.data() + (run.target + i * run.stride) * width,
+                  tensor.data + (run.source + i) * width, width);
+  return bytes;
+}
+
 Result<SafetensorsWriter>
 structured::writeParameters(llvm::ArrayRef<Entry> entries,
                             const WeightsSet &weights,
@@ -141,7 +166,12 @@ structured::writeParameters(llvm::ArrayRef<Entry> entries,
   for (const EntryParameter *parameter : parameters) {
     const TensorView &tensor = *weights.find(parameter->source);
     Result<void> appended;
-    if (parameter->permutation.empty() || tensor.bytes == 0) {
+    if (parameter->packing) {
+      Result<std::vector<std::byte>> bytes = pack(tensor, *parameter);
+      if (!bytes)
+        return Error{bytes.error()};
+      appended = writer->append(parameter->name, bytes->data(), bytes->size());
+    } else if (parameter->permutation.empty() || tensor.bytes == 0) {
       appended = writer->append(parameter->name, tensor.data, tensor.bytes);
     } else {
       std::vector<std::byte> bytes = permute(tensor, *parameter);

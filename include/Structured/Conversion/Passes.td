@@ -54,6 +54,143 @@ def StructuredToLinalg : Pass<"structured-to-linalg"> {
   ];
 }
 
+def GblrToBlockSparse : Pass<"structured-gblr-to-block-sparse"> {
+  let summary = "lower GBLR layers to two block-sparse products";
+  let description = [{
+    Replaces each `structured.gblr.matmul` whose factors are parameters by two
+    `structured.block_sparse.matmul`, with all rank vectors of all components
+    side by side:
+
+    ```
+    Y[t, ρ]  = Σ_c X[t, c] v_ρ[c]
+    O[t, a] += Σ_ρ Y[t, ρ] u_ρ[a]
+    ```
+
+    - Vᵀ is cut into panels of one or a few vectors of rank vectors. Rank
+      vectors whose column intervals are alike are put into one panel; its
+      coordinates are the union of their columns.
+    - U is cut into panels of rows; a panel's coordinates are the rank vectors
+      whose row intervals meet it.
+    - A panel is dense: where an interval does not cover it there are zeros. The
+      widths are chosen so that the estimated time, zeros and loads included, is
+      smallest.
+    - Intervals that wrap around cost nothing, since coordinates are lists.
+
+    The factors get a `packing` (GblrPanels.h): structured-compile stores them
+    by panels, so nothing is moved at run time. Sums and Y are in f32.
+
+    Before:
+
+    ```mlir
+    %u = structured.parameter "u" : tensor<16xf32>
+    %v = structured.parameter "v" : tensor<13xf32>
+    %y = structured.gblr.matmul layout = <…>
+        ins(%x, %u, %v : tensor<4x8xf32>, tensor<16xf32>, tensor<13xf32>)
+        outs(%y0 : tensor<4x12xf32>) -> tensor<4x12xf32>
+    ```
+
+    After, with `vector-bits=128`:
+
+    ```mlir
+    %vp = structured.parameter "v" packing = <v, widths = 4 : 4, layout = <…>>
+        : tensor<8x4xf32>
+    %a = structured.block_sparse.matmul
+        ins(%x, %vp, %positions, %coordinates : …)
+        outs(%zeros : tensor<4x4xf32>) -> tensor<4x4xf32>
+    %up = structured.parameter "u" packing = <u, widths = 4 : 4, layout = <…>>
+        : tensor<6x4xf32>
+    %y = structured.block_sparse.matmul
+        ins(%a, %up, %positions_0, %coordinates_1 : …)
+        outs(%y0 : tensor<4x12xf32>) -> tensor<4x12xf32>
+    ```
+
+    The example is run in test/Conversion/GblrToBlockSparse/basic.mlir. A layer
+    whose factors are not parameters is left, with a remark, for
+    `structured-to-linalg`. Another remark names a layer whose panels hold more
+    numbers than the dense matrix.
+  }];
+  let options = [
+    Option<"vectorBits", "vector-bits", "int64_t", /*default=*/"256",
+           "Size of a vector register in bits">,
+    Option<"vectorRegisters", "vector-registers", "int64_t", /*default=*/"16",
+           "Number of vector registers">
+  ];
+  let dependentDialects = [
+    "::mlir::arith::ArithDialect", "::mlir::linalg::LinalgDialect",
+    "::mlir::tensor::TensorDialect", "::structured::StructuredDialect"
+  ];
+  let statistics = [
+    Statistic<"numLowered", "num-lowered", "Layers lowered">,
+    Statistic<"numMultiplyAdds", "num-multiply-adds",
+              "Multiply-adds of the layers for a token">,
+    Statistic<"numPaddedMultiplyAdds", "num-padded-multiply-adds",
+              "The same with those of the panels' zeros">
+  ];
+}
+
+def BlockSparseToVector : Pass<"structured-block-sparse-to-vector"> {
+  let summary = "lower block-sparse products on memrefs to vector code";
+  let description = [{
+    Replaces each `structured.block_sparse.matmul` on memrefs by loops around a
+    kernel that keeps a tile of the result, some rows of one panel, in vector
+    registers:
+
+    ```
+    for each block of rows, panel, in parallel
+      for each tile of rows: kernel
+        for each coordinate of the panel
+          load the panel's vectors
+          for each row: multiply-add with the input's element at the coordinate
+    ```
+
+    The coordinate is loaded once for all rows of the tile. A tile of few rows
+    takes several coordinates at once, so that the multiply-adds do not wait for
+    each other. The result's columns beyond the last whole panel are masked.
+
+    Before:
+
+    ```mlir
+    structured.block_sparse.matmul
+        ins(%x, %values, %positions, %coordinates : memref<8x32xf32>,
+            memref<20x8xf32>, memref<3xi32>, memref<20xi32>)
+        outs(%y : memref<8x16xf32>)
+    ```
+
+    After, with `vector-bits=256`:
+
+    ```mlir
+    scf.for %panel = %0 to %2 step %1 {
+      %begin = memref.load %positions[%panel] : memref<3xi32>
+      …
+      %sums:8 = scf.for %k = %begin to %end step %1 iter_args(…) {
+        %c = memref.load %coordinates[%k] : memref<20xi32>
+        %v = vector.load %values[%k, %0] : memref<20x8xf32>, vector<8xf32>
+        %x0 = memref.load %x[%0, %c] : memref<8x32xf32>
+        …
+      }
+    }
+    ```
+
+    The example is run in test/Conversion/BlockSparseToVector/basic.mlir. It is
+    an error if a panel is not a whole number of vectors.
+  }];
+  let options = [
+    Option<"vectorBits", "vector-bits", "int64_t", /*default=*/"256",
+           "Size of a vector register in bits">,
+    Option<"vectorRegisters", "vector-registers", "int64_t", /*default=*/"16",
+           "Number of vector registers">,
+    Option<"parallel", "parallel", "bool", /*default=*/"true",
+           "Make the outer loops of large products scf.parallel">
+  ];
+  let dependentDialects = [
+    "::mlir::arith::ArithDialect", "::mlir::memref::MemRefDialect",
+    "::mlir::scf::SCFDialect", "::mlir::vector::VectorDialect"
+  ];
+  let statistics = [
+    Statistic<"numVectorised", "num-vectorised", "Products lowered">
+  ];
+}
+
 def ContractionsToVector : Pass<"structured-contractions-to-vector"> {
   let summary = "lower contractions on memrefs to register-blocked vector code";
   let description = [{
@@ -301,10 +438,10 @@ def ParametersToArguments
   let summary = "turn parameters into trailing function arguments";
   let description = [{
     Replaces the `structured.parameter` ops of each function by arguments after
-    its own, one for each name and permutation, in the order of first use: the
-    form of a compiled module's entries. The argument has the attribute
-    `structured.parameter` and, if the op has a permutation,
-    `structured.permutation`.
+    its own, one for each name, permutation and packing, in the order of first
+    use: the form of a compiled module's entries. The argument has the attribute
+    `structured.parameter` and, if the op has a permutation or a packing,
+    `structured.permutation` or `structured.packing`.
 
     Before:
 

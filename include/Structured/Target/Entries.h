@@ -8,6 +8,8 @@
 #ifndef STRUCTURED_TARGET_ENTRIES_H
 #define STRUCTURED_TARGET_ENTRIES_H
 
+#include "Structured/Dialect/Structured/IR/Structured.h"
+
 #include "mlir/IR/BuiltinOps.h"
 #include "llvm/ADT/SmallVector.h"
 
@@ -28,12 +30,14 @@ struct EntryTensor {
   std::vector<int64_t> shape; ///< -1: dynamic
 };
 
-/// A parameter: a tensor of the stored weights, which is the permuted tensor
-/// `source` of the model's weights.
+/// A parameter: a tensor of the stored weights, which is the permuted or packed
+/// tensor `source` of the model's weights.
 struct EntryParameter : EntryTensor {
   std::string source;
   /// Dimension i is dimension permutation[i] of the source; empty: as it is.
   std::vector<int64_t> permutation;
+  /// How a factor of a GBLR matrix is stored by panels; null: it is not.
+  GblrPackingAttr packing;
 };
 
 /// A public function of a model.
@@ -48,9 +52,11 @@ struct Entry {
 
 /// The name under which a tensor is stored in a compiled module's weights: its
 /// own, or with a suffix such as `#perm10` if it is permuted, so that one
-/// tensor can be stored in several orders.
+/// tensor can be stored in several orders. The suffix of a packed factor, such
+/// as `#v16:32-8c5f0a3b9d7e1264`, ends in a hash of the layout.
 std::string getStoredName(llvm::StringRef name,
-                          llvm::ArrayRef<int64_t> permutation);
+                          llvm::ArrayRef<int64_t> permutation,
+                          GblrPackingAttr packing);
 
 /// The entries of `module`, whose public functions take and return tensors;
 /// parameters are arguments after all inputs. Emits an error and fails if there

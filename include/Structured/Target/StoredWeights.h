@@ -17,7 +17,8 @@ namespace structured {
 Result<void> checkParameters(llvm::ArrayRef<Entry> entries,
                              const WeightsSet &weights);
 
-/// Writes the parameters of the entries, each once, permuted as they want it.
+/// Writes the parameters of the entries, each once, permuted or packed as they
+/// want it.
 /// The file appears as `path` only when the returned writer's `finish` is
 /// called.
 Result<SafetensorsWriter> writeParameters(llvm::ArrayRef<Entry> entries,

@@ -72,7 +72,7 @@ LogicalResult StructuredDialect::verifyRegionArgAttribute(Operation *op,
                                                           NamedAttribute attr) {
   StringRef attrName = attr.getName().getValue();
   if (attrName != kParameterAttrName && attrName != kInputNameAttrName &&
-      attrName != kPermutationAttrName)
+      attrName != kPermutationAttrName && attrName != kPackingAttrName)
     return op->emitError() << "unknown argument attribute '" << attrName << "'";
   auto function = dyn_cast<FunctionOpInterface>(op);
   if (!function)
@@ -90,6 +90,12 @@ LogicalResult StructuredDialect::verifyRegionArgAttribute(Operation *op,
       return op->emitError() << "argument attribute '" << attrName
                              << "' must be a permutation of the argument's "
                                 "dimensions, as an array of i64";
+    return success();
+  }
+  if (attrName == kPackingAttrName) {
+    if (!isa<GblrPackingAttr>(attr.getValue()))
+      return op->emitError() << "argument attribute '" << attrName
+                             << "' must be a #structured.gblr_packing";
     return success();
   }
   auto name = dyn_cast<StringAttr>(attr.getValue());
@@ -149,6 +155,16 @@ int64_t GblrLayoutAttr::getVSize() const {
   return size;
 }
 
+LogicalResult
+GblrPackingAttr::verify(function_ref<InFlightDiagnostic()> emitError,
+                        GblrFactor, int64_t vWidth, int64_t uWidth,
+                        GblrLayoutAttr) {
+  if (vWidth < 1 || uWidth < 1)
+    return emitError() << "panels must have widths of at least 1, got "
+                       << vWidth << " : " << uWidth;
+  return success();
+}
+
 LogicalResult PlanAttr::verify(function_ref<InFlightDiagnostic()> emitError,
                                StructureKind structure, int64_t bOut,
                                int64_t bIn, int64_t rank, int64_t budget) {
@@ -175,6 +191,8 @@ LogicalResult PlanAttr::verify(function_ref<InFlightDiagnostic()> emitError,
 
 RankedTensorType ParameterOp::getStoredType() {
   RankedTensorType type = getType();
+  if (std::optional<GblrPackingAttr> packing = getPacking())
+    return type.clone({packing->getSourceSize()});
   if (!getPermutation())
     return type;
   SmallVector<int64_t> shape(type.getRank());
@@ -193,6 +211,12 @@ LogicalResult ParameterOp::verify() {
         !isPermutationVector(*permutation))
       return emitOpError("(C3) 'permutation' must be a permutation of the ")
              << getType().getRank() << " dimensions of the result";
+  if (std::optional<GblrPackingAttr> packing = getPacking())
+    if (getPermutation() || getType().getRank() != 2 ||
+        getType().getDimSize(1) != packing->getWidth())
+      return emitOpError("(C4) a packed factor must be [K, ")
+             << packing->getWidth() << "], without a permutation, got "
+             << getType();
   return success();
 }
 

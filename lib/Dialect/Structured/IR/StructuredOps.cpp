@@ -87,16 +87,16 @@ static LogicalResult verifyActivations(StructuredLayerOpInterface op,
   return success();
 }
 
-static void
-getLayerEffects(StructuredLayerOpInterface op,
-                SmallVectorImpl<MemoryEffects::EffectInstance> &effects) {
+static void getDestinationStyleEffects(
+    DestinationStyleOpInterface op,
+    SmallVectorImpl<MemoryEffects::EffectInstance> &effects) {
   for (OpOperand &operand : op->getOpOperands()) {
     if (!isa<MemRefType>(operand.get().getType()))
       continue;
     effects.emplace_back(MemoryEffects::Read::get(), &operand, /*stage=*/0,
                          /*effectOnFullRegion=*/true,
                          SideEffects::DefaultResource::get());
-    if (operand.get() == op.getLayerInit())
+    if (op.isDpsInit(&operand))
       effects.emplace_back(MemoryEffects::Write::get(), &operand, /*stage=*/0,
                            /*effectOnFullRegion=*/true,
                            SideEffects::DefaultResource::get());
@@ -370,7 +370,7 @@ struct DropEmptyGblrComponents : OpRewritePattern<GblrMatmulOp> {
 #define LAYER_OP_METHODS(OP)                                                   \
   void OP::getEffects(                                                         \
       SmallVectorImpl<MemoryEffects::EffectInstance> &effects) {               \
-    getLayerEffects(*this, effects);                                           \
+    getDestinationStyleEffects(*this, effects);                                           \
   }                                                                            \
   Speculation::Speculatability OP::getSpeculatability() {                      \
     return getLayerSpeculatability(*this);                                     \
@@ -397,4 +397,62 @@ void BlastMatmulOp::getCanonicalizationPatterns(RewritePatternSet &patterns,
 void GblrMatmulOp::getCanonicalizationPatterns(RewritePatternSet &patterns,
                                                MLIRContext *context) {
   patterns.add<FoldLayerWithoutTerms, DropEmptyGblrComponents>(context);
+}
+
+//===----------------------------------------------------------------------===//
+// BlockSparseMatmulOp
+//===----------------------------------------------------------------------===//
+
+LogicalResult BlockSparseMatmulOp::verify() {
+  ShapedType input = shapedType(getInput()), init = shapedType(getInit());
+  ShapedType values = shapedType(getValues());
+  ShapedType positions = shapedType(getPositions());
+  ShapedType coordinates = shapedType(getCoordinates());
+  if (!values.hasStaticShape() || !positions.hasStaticShape() ||
+      !coordinates.hasStaticShape() || input.isDynamicDim(1) ||
+      init.isDynamicDim(1))
+    return emitOpError("(C1) all sizes but the number of tokens must be "
+                       "static");
+  int64_t width = values.getDimSize(1);
+  if (width < 1 || input.getDimSize(1) < 1 || init.getDimSize(1) < 1)
+    return emitOpError("(C1) the panels, input and init must have columns");
+  if (values.getDimSize(0) != coordinates.getDimSize(0))
+    return emitOpError("(C1) there are ")
+           << values.getDimSize(0) << " rows of values, but "
+           << coordinates.getDimSize(0) << " coordinates";
+  int64_t panels = llvm::divideCeil(init.getDimSize(1), width);
+  if (positions.getDimSize(0) != panels + 1)
+    return emitOpError("(C1) ")
+           << init.getDimSize(1) << " rows in panels of " << width << " need "
+           << panels + 1 << " positions, got " << positions.getDimSize(0);
+  if (!agree(input.getDimSize(0), init.getDimSize(0)))
+    return emitOpError("(C1) input has ")
+           << input.getDimSize(0) << " tokens, init " << init.getDimSize(0);
+  auto operandTypes = getOperandTypes();
+  bool tensors = llvm::all_of(operandTypes, llvm::IsaPred<RankedTensorType>);
+  bool memrefs = llvm::all_of(operandTypes, llvm::IsaPred<MemRefType>);
+  if (!(tensors && getNumResults() == 1 &&
+        getResult(0).getType() == getInit().getType()) &&
+      !(memrefs && getNumResults() == 0))
+    return emitOpError("(C2) all operands must be tensors, with one result of "
+                       "init's type, or memrefs, with none");
+  return success();
+}
+
+void BlockSparseMatmulOp::getEffects(
+    SmallVectorImpl<MemoryEffects::EffectInstance> &effects) {
+  getDestinationStyleEffects(*this, effects);
+}
+
+Speculation::Speculatability BlockSparseMatmulOp::getSpeculatability() {
+  return getNumResults() ? Speculation::Speculatable
+                         : Speculation::NotSpeculatable;
+}
+
+LogicalResult BlockSparseMatmulOp::reifyResultShapes(
+    OpBuilder &builder, ReifiedRankedShapedTypeDims &shapes) {
+  if (getNumResults() == 0)
+    return failure();
+  shapes.push_back(tensor::getMixedSizes(builder, getLoc(), getInit()));
+  return success();
 }

@@ -13,16 +13,15 @@ using namespace mlir::bufferization;
 using namespace structured;
 
 namespace {
-/// A layer op bufferizes to itself on the buffers of its operands.
+/// An op bufferizes to itself on the buffers of its operands.
 template <typename OpTy>
-struct LayerOpInterface
-    : DstBufferizableOpInterfaceExternalModel<LayerOpInterface<OpTy>, OpTy> {
+struct SelfBufferizable
+    : DstBufferizableOpInterfaceExternalModel<SelfBufferizable<OpTy>, OpTy> {
   LogicalResult bufferize(Operation *op, RewriterBase &rewriter,
                           const BufferizationOptions &options,
                           BufferizationState &state) const {
-    auto layer = cast<StructuredLayerOpInterface>(op);
-    if (!isa<RankedTensorType>(layer.getLayerInit().getType()))
-      return success();
+    if (op->getNumResults() == 0)
+      return success(); // on memrefs already
     SmallVector<Value> buffers;
     for (Value operand : op->getOperands()) {
       FailureOr<Value> buffer = getBuffer(rewriter, operand, options, state);
@@ -40,8 +39,10 @@ struct LayerOpInterface
 void structured::registerBufferizableOpInterfaceExternalModels(
     DialectRegistry &registry) {
   registry.addExtension(+[](MLIRContext *context, StructuredDialect *) {
-    LinearOp::attachInterface<LayerOpInterface<LinearOp>>(*context);
-    BlastMatmulOp::attachInterface<LayerOpInterface<BlastMatmulOp>>(*context);
-    GblrMatmulOp::attachInterface<LayerOpInterface<GblrMatmulOp>>(*context);
+    LinearOp::attachInterface<SelfBufferizable<LinearOp>>(*context);
+    BlastMatmulOp::attachInterface<SelfBufferizable<BlastMatmulOp>>(*context);
+    GblrMatmulOp::attachInterface<SelfBufferizable<GblrMatmulOp>>(*context);
+    BlockSparseMatmulOp::attachInterface<
+        SelfBufferizable<BlockSparseMatmulOp>>(*context);
   });
 }

@@ -130,6 +130,8 @@ static ElementsAttr getGlobalValue(Operation *op) {
 static Result<HostTensor> readSource(const WeightMatrix &matrix,
                                      const WeightsSet &weights) {
   if (auto parameter = matrix.source.getDefiningOp<ParameterOp>()) {
+    if (parameter.getPacking())
+      return Error{"its weight is a factor of a GBLR matrix by panels"};
     Result<HostTensor> tensor =
         readParameter(parameter.getName(), parameter.getStoredType(), weights);
     if (!tensor || !parameter.getPermutation())

@@ -35,6 +35,9 @@ inline constexpr llvm::StringLiteral kParameterAttrName =
 /// that of structured.parameter.
 inline constexpr llvm::StringLiteral kPermutationAttrName =
     "structured.permutation";
+/// Name of the function-argument attribute that gives a weight's packing, as
+/// that of structured.parameter.
+inline constexpr llvm::StringLiteral kPackingAttrName = "structured.packing";
 /// Name of the function-argument attribute that keeps an input's name.
 inline constexpr llvm::StringLiteral kInputNameAttrName = "structured.name";
 

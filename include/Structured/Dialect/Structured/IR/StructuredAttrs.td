@@ -74,6 +74,53 @@ def Structured_GblrLayout : Structured_Attr<"GblrLayout", "gblr"> {
   }];
 }
 
+def Structured_GblrFactor : I32EnumAttr<"GblrFactor",
+    "a factor of a GBLR matrix", [
+      I32EnumAttrCase<"U", 0, "u">,
+      I32EnumAttrCase<"V", 1, "v">]> {
+  let cppNamespace = "::structured";
+}
+
+def Structured_GblrPacking : Structured_Attr<"GblrPacking", "gblr_packing"> {
+  let summary = "a factor of a GBLR matrix by panels";
+  let description = [{
+    The values of `structured.block_sparse.matmul` for a factor of a GBLR
+    matrix, as GblrPanels.h describes them: Vᵀ is cut into panels of `vWidth`
+    rank vectors, U into panels of `uWidth` rows. The order of U's columns, the
+    rank vectors, is that of V's panels, so both factors have both widths.
+
+    ```mlir
+    #structured.gblr_packing<v, widths = 16 : 32, layout =
+      <out = 12, in = 8, components = [<rows 10 + 4, cols 0 + 3, rank 1>]>>
+    ```
+
+    Constraints: both widths are at least 1.
+  }];
+  let parameters = (ins
+    EnumParameter<Structured_GblrFactor>:$factor,
+    "int64_t":$vWidth,
+    "int64_t":$uWidth,
+    "GblrLayoutAttr":$layout);
+  let assemblyFormat = [{
+    `<` $factor `,` `widths` `=` $vWidth `:` $uWidth `,` `layout` `=` $layout
+    `>`
+  }];
+  let genVerifyDecl = 1;
+  let extraClassDeclaration = [{
+    /// Width of this factor's panels.
+    int64_t getWidth() const {
+      return getFactor() == ::structured::GblrFactor::V ? getVWidth()
+                                                        : getUWidth();
+    }
+    /// Numbers in the factor as it is packed in the weights file.
+    int64_t getSourceSize() const {
+      return getFactor() == ::structured::GblrFactor::V
+                 ? getLayout().getVSize()
+                 : getLayout().getUSize();
+    }
+  }];
+}
+
 def Structured_StructureKind : I32EnumAttr<"StructureKind",
     "the structure of a weight matrix", [
       I32EnumAttrCase<"Dense", 0, "dense">,

@@ -30,6 +30,8 @@ def Structured_Dialect : Dialect {
     - `structured.parameter = "name"`: the argument is the weight of that name.
     - `structured.permutation = array<i64: …>`, beside it: dimension `i` of the
       argument is dimension `permutation[i]` of the stored tensor.
+    - `structured.packing = #structured.gblr_packing<…>`, beside it: the
+      argument is a factor of a GBLR matrix by panels.
     - `structured.name = "name"`: the model's name of an input.
   }];
   let useDefaultAttributePrinterParser = 1;

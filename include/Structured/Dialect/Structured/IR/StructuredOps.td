@@ -39,19 +39,43 @@ def Structured_ParameterOp : Structured_Op<"parameter", [
         permutation = [1, 0] : tensor<1536x384xf32>
     ```
 
+    With `packing`, the result holds the stored tensor, a factor of a GBLR
+    matrix, by panels: [K, width], one row for each coordinate of each panel.
+    This costs nothing at run time either.
+
+    ```mlir
+    %v = structured.parameter "encoder.layer.0.output.dense.gblr.V"
+        packing = <v, widths = 16 : 32, layout = <…>> : tensor<5120x16xf32>
+    ```
+
     Constraints:
 
     - (C1) the name is not empty.
     - (C2) the result has a static shape.
     - (C3) `permutation`, if present, is a permutation of the result's
       dimensions.
+    - (C4) with `packing` there is no `permutation`, and the result is
+      [K, width]. K is checked when the weights are stored.
   }];
   let arguments = (ins
     StrAttr:$name,
-    OptionalAttr<DenseI64ArrayAttr>:$permutation);
+    OptionalAttr<DenseI64ArrayAttr>:$permutation,
+    OptionalAttr<Structured_GblrPacking>:$packing);
   let results = (outs AnyRankedTensor:$result);
+  let builders = [
+    OpBuilder<(ins "::mlir::RankedTensorType":$type, "::llvm::StringRef":$name,
+                   "::mlir::DenseI64ArrayAttr":$permutation), [{
+      build($_builder, $_state, type, name, permutation, GblrPackingAttr());
+    }]>,
+    OpBuilder<(ins "::mlir::RankedTensorType":$type,
+                   "::mlir::StringAttr":$name,
+                   "::mlir::DenseI64ArrayAttr":$permutation), [{
+      build($_builder, $_state, type, name, permutation, GblrPackingAttr());
+    }]>
+  ];
   let assemblyFormat = [{
-    $name (`permutation` `=` $permutation^)? attr-dict `:` type($result)
+    $name (`permutation` `=` $permutation^)? (`packing` `=` $packing^)?
+    attr-dict `:` type($result)
   }];
   let hasVerifier = 1;
   let extraClassDeclaration = [{
@@ -291,6 +315,76 @@ def Structured_GblrMatmulOp : Structured_LayerOp<"gblr.matmul"> {
     }
     ::structured::StructureKind getStructureKind() {
       return ::structured::StructureKind::Gblr;
+    }
+  }];
+}
+
+//===----------------------------------------------------------------------===//
+// What layers are lowered to
+//===----------------------------------------------------------------------===//
+
+def Structured_BlockSparseMatmulOp : Structured_Op<"block_sparse.matmul", [
+    DestinationStyleOpInterface,
+    DeclareOpInterfaceMethods<MemoryEffectsOpInterface>,
+    DeclareOpInterfaceMethods<ConditionallySpeculatable>,
+    DeclareOpInterfaceMethods<ReifyRankedShapedTypeOpInterface,
+                              ["reifyResultShapes"]>]> {
+  let summary = "product with a block-sparse matrix of p × 1 blocks";
+  let description = [{
+    `init + input · Wᵀ` for a matrix W [m, n] in block compressed sparse row
+    form with blocks of p rows and one column. W is cut into panels of p rows,
+    and panel i has numbers only in a list of columns of its own length:
+
+    ```
+    O[t, i·p + l] = init[t, i·p + l] +
+        Σ_k input[t, coordinates[k]] values[k, l],
+        positions[i] ≤ k < positions[i + 1]
+    ```
+
+    | operand | shape | element type |
+    |---|---|---|
+    | `input` | [T, n] | f32 |
+    | `values` | [K, p] | f32, f16 or bf16 |
+    | `positions` | [⌈m / p⌉ + 1] | i32 |
+    | `coordinates` | [K] | i32 |
+    | `init`, result | [T, m] | f32 |
+
+    `positions` and `coordinates` are named as in the sparse_tensor dialect. If
+    p does not divide m, the last panel's values beyond row m are ignored.
+    Nothing checks at run time that positions ascend from 0 to K and that
+    coordinates are below n: the op's producer sees to that.
+
+    ```mlir
+    %y = structured.block_sparse.matmul
+        ins(%x, %values, %positions, %coordinates : tensor<?x8xf32>,
+            tensor<5x4xf32>, tensor<4xi32>, tensor<5xi32>)
+        outs(%y0 : tensor<?x12xf32>) -> tensor<?x12xf32>
+    ```
+
+    Constraints (token counts that are dynamic are taken to agree):
+
+    - (C1) the shapes are those of the table; all sizes but T are static and,
+      K apart, positive.
+    - (C2) either all operands are tensors and there is one result of `init`'s
+      type, or all are memrefs and there is none.
+  }];
+  let arguments = (ins
+    AnyTypeOf<[TensorRankOf<[F32], [2]>, MemRefRankOf<[F32], [2]>]>:$input,
+    Structured_Shaped<2>:$values,
+    AnyTypeOf<[TensorRankOf<[I32], [1]>, MemRefRankOf<[I32], [1]>]>:$positions,
+    AnyTypeOf<[TensorRankOf<[I32], [1]>,
+               MemRefRankOf<[I32], [1]>]>:$coordinates,
+    AnyTypeOf<[TensorRankOf<[F32], [2]>, MemRefRankOf<[F32], [2]>]>:$init);
+  let results = (outs Variadic<AnyRankedTensor>:$results);
+  let hasVerifier = 1;
+  let assemblyFormat = [{
+    attr-dict `ins` `(` $input `,` $values `,` $positions `,` $coordinates `:`
+    type($input) `,` type($values) `,` type($positions) `,` type($coordinates)
+    `)` `outs` `(` $init `:` type($init) `)` (`->` type($results)^)?
+  }];
+  let extraClassDeclaration = [{
+    ::mlir::MutableOperandRange getDpsInitsMutable() {
+      return getInitMutable();
     }
   }];
 }

@@ -1,0 +1,60 @@
+// Part of the Structured project, under the Apache License v2.0 with LLVM
+// Exceptions. See LICENSE for license information.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+
+// The factors of a GBLR matrix as two block-sparse matrices, which vector code
+// multiplies with fast.
+
+#ifndef STRUCTURED_DIALECT_STRUCTURED_IR_GBLRPANELS_H
+#define STRUCTURED_DIALECT_STRUCTURED_IR_GBLRPANELS_H
+
+#include "Structured/Dialect/Structured/IR/Structured.h"
+
+#include <vector>
+
+namespace structured {
+
+/// The pattern of a block-sparse matrix as `structured.block_sparse.matmul`
+/// takes it: panel i of `width` rows has numbers in the columns
+/// coordinates[positions[i]] … coordinates[positions[i+1] - 1].
+struct PanelPattern {
+  int64_t width;
+  std::vector<int32_t> positions, coordinates;
+
+  int64_t getPanelCount() const { return positions.size() - 1; }
+  /// Numbers stored, zeros among them.
+  int64_t getValueCount() const { return coordinates.size() * width; }
+};
+
+/// Where `size` consecutive numbers of a packed factor go: from `source` on to
+/// `target`, `target + stride`, ….
+struct PackedRun {
+  int64_t source, target, size, stride;
+};
+
+/// W = U Vᵀ with all rank vectors of all components side by side: V is
+/// [n, R], U [m, R]. Both are kept by panels.
+///
+/// - A panel of Vᵀ is `v.width` rank vectors; its coordinates are the union of
+///   their column intervals, in ascending order. The rank vectors are
+///   distributed greedily: a panel starts with the leftmost that is left, and
+///   takes the one that adds the fewest zeros until it is full. The last panel
+///   is filled up with zeros, so R is a multiple of `v.width`.
+/// - A panel of U is `u.width` rows of W; its coordinates are the rank vectors
+///   whose row intervals meet it.
+///
+/// Intervals that wrap around need nothing special: a union of columns does not
+/// have to be an interval.
+struct GblrPanels {
+  PanelPattern v, u;
+  /// How the packed factors fill the panels; the rest are zeros.
+  std::vector<PackedRun> vRuns, uRuns;
+
+  /// Takes time quadratic in the number of components.
+  static GblrPanels compute(GblrLayoutAttr layout, int64_t vWidth,
+                            int64_t uWidth);
+};
+
+} // namespace structured
+
+#endif // STRUCTURED_DIALECT_STRUCTURED_IR_GBLRPANELS_H
