@@ -21,7 +21,7 @@ import numpy as np
 import safetensors.numpy
 
 separator = sys.argv.index("--")
-OPT, COMPILE, RUN = sys.argv[separator + 1:]
+*OPT, COMPILE, RUN = sys.argv[separator + 1:]
 DIRECTORY = Path(sys.argv[separator - 1])
 sys.path.insert(0, sys.argv[separator - 2])
 from published import blast_matrix, gblr_matrix, named, random_blast, random_gblr
@@ -104,7 +104,7 @@ def check(name, body, tensors, x, expected, op, im2col=False, channels_first=Fal
     (folder / "model.mlir").write_text(body)
     lowering = [f"--transform-preload-library=transform-library-paths={IM2COL}",
                 "--transform-interpreter"] if im2col else []
-    run(OPT, folder / "model.mlir", *lowering, "--structured-raise-linear",
+    run(*OPT, folder / "model.mlir", *lowering, "--structured-raise-linear",
         f"--structured-substitute=factors={folder / 'factors.safetensors'}", "--canonicalize",
         "-o", folder / "structured.mlir")
     text = (folder / "structured.mlir").read_text()
