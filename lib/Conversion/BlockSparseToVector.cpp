@@ -35,8 +35,6 @@ static constexpr int64_t kMinSums = 8;
 static constexpr int64_t kInputBytes = 512 * 1024;
 /// Rows of a task at most.
 static constexpr int64_t kMaxRowBlock = 128;
-/// Multiply-adds below which starting threads costs more than it saves.
-static constexpr int64_t kParallelMultiplyAdds = 128 * 1024;
 
 int64_t structured::getPanelRows(int64_t vectors, std::optional<int64_t> tokens,
                                  int64_t registers) {

@@ -39,8 +39,6 @@ static constexpr int64_t kUnpackedBytes = 32 * 1024;
 /// Parallel tasks that a large contraction is cut into at least, if need be
 /// with smaller blocks of rows.
 static constexpr int64_t kMinTasks = 4;
-/// Multiply-adds below which starting threads costs more than it saves.
-static constexpr int64_t kParallelMultiplyAdds = 128 * 1024;
 
 namespace {
 /// The machine's vector registers.

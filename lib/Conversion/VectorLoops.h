@@ -13,6 +13,9 @@
 
 namespace structured {
 
+/// Multiply-adds below which starting threads costs more than it saves.
+inline constexpr int64_t kParallelMultiplyAdds = 128 * 1024;
+
 /// The sizes of the iteration space of `op`, whose operands are memrefs and
 /// whose maps are projected permutations: constants where they are static.
 llvm::SmallVector<mlir::OpFoldResult>

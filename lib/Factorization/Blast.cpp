@@ -397,9 +397,8 @@ Result<void> structured::checkBlast(MatrixRef weight,
   return checkInputMoments(*options.inputMoments, weight.cols);
 }
 
-/// Sets the errors of the result's factors.
-static void measure(MatrixRef weight, const BlastOptions &options,
-                    BlastResult &result) {
+void structured::measure(MatrixRef weight, const BlastOptions &options,
+                         BlastResult &result) {
   std::vector<float> dense = reconstruct(result.factors);
   result.relativeError = getRelativeError(weight, dense.data());
   if (options.inputMoments)

@@ -242,16 +242,7 @@ static std::optional<T> parseNumber(const std::string &text) {
   return value;
 }
 
-/// Sets the errors of the factors.
-static void measure(MatrixRef weight, const BlastOptions &options,
-                    BlastResult &result) {
-  std::vector<float> dense = reconstruct(result.factors);
-  result.relativeError = getRelativeError(weight, dense.data());
-  if (options.inputMoments)
-    result.outputError =
-        getOutputError(weight, dense.data(), options.inputMoments->matrix);
-}
-
+/// Sets the errors of the factors, as `measure` does for BLAST.
 static void measure(MatrixRef weight, const GblrOptions &, GblrResult &result) {
   result.relativeError =
       getRelativeError(weight, reconstruct(result.factors).data());

@@ -132,6 +132,11 @@ Result<BlastResult> factorizeBlast(MatrixRef weight,
                                    const BlastOptions &options,
                                    const ProgressCallback &progress = {});
 
+/// Sets `relativeError` and, if `options` hold moments, `outputError` of
+/// `result` to those of its factors.
+void measure(MatrixRef weight, const BlastOptions &options,
+             BlastResult &result);
+
 /// The m × n matrix of the factors, row-major.
 std::vector<float> reconstruct(const BlastFactors &factors);
 
