@@ -11,6 +11,7 @@
 
 #include "BlastUpdater.h"
 #include "LinearAlgebra.h"
+#include "NormWeight.h"
 #include "Structured/Factorization/Random.h"
 
 #include <algorithm>
@@ -63,11 +64,9 @@ double structured::getRelativeError(MatrixRef reference,
 // Low rank
 //===----------------------------------------------------------------------===//
 
-/// The best approximation of that rank in the norm ‖·Rᵀ‖_F, where `whitening`
-/// is the upper triangular matrix R [n, n]; in the Frobenius norm if it is
-/// empty.
-static Result<BlastFactors> truncateSvd(MatrixRef weight, int64_t rank,
-                                        const std::vector<float> &whitening) {
+Result<BlastFactors>
+structured::truncateSvd(MatrixRef weight, int64_t rank,
+                        const std::vector<float> &whitening) {
   int64_t m = weight.rows, n = weight.cols;
   SingleThreadedBlas singleThreaded;
   std::vector<float> whitened;
@@ -273,40 +272,6 @@ static void extrapolate(std::vector<float> &newer,
     newer[i] += weight * (newer[i] - older[i]);
 }
 
-/// The weight of the norm to minimise: C, damped, and its Cholesky factor R
-/// with C = RᵀR; both empty for the Frobenius norm.
-struct NormWeight {
-  std::vector<float> moments, whitening;
-};
-
-static Result<NormWeight> getNormWeight(const BlastOptions &options) {
-  NormWeight norm;
-  if (!options.inputMoments)
-    return norm;
-  MatrixRef matrix = options.inputMoments->matrix;
-  int64_t n = matrix.rows;
-  double meanDiagonal = 0;
-  for (int64_t i = 0; i < n; ++i)
-    meanDiagonal += matrix.data[i * n + i];
-  meanDiagonal /= static_cast<double>(n);
-  norm.moments.resize(n * n);
-  for (int64_t i = 0; i < n; ++i)
-    for (int64_t j = 0; j < n; ++j)
-      norm.moments[i * n + j] =
-          0.5f * (matrix.data[i * n + j] + matrix.data[j * n + i]);
-  for (int64_t i = 0; i < n; ++i)
-    norm.moments[i * n + i] +=
-        static_cast<float>(options.damping * meanDiagonal);
-  norm.whitening = norm.moments;
-  if (!factorizePositiveDefinite(norm.whitening.data(), n))
-    return Error{"second moments of the inputs: the matrix is not positive "
-                 "definite with a damping of " +
-                 std::to_string(options.damping)};
-  for (int64_t i = 0; i < n; ++i)
-    std::fill_n(norm.whitening.begin() + i * n, i, 0.0f);
-  return norm;
-}
-
 static Result<Iterate>
 runAlternatingLeastSquares(MatrixRef weight, const BlastOptions &options,
                            NormWeight norm, const ProgressCallback &progress,
@@ -391,9 +356,8 @@ Result<void> structured::checkBlast(MatrixRef weight,
   if (options.method != BlastMethod::AlternatingLeastSquares)
     return Error{"only alternating least squares takes second moments of the "
                  "inputs"};
-  if (!(options.damping >= 0) || !std::isfinite(options.damping))
-    return Error{"the damping must be a number of at least 0, not " +
-                 std::to_string(options.damping)};
+  if (Result<void> checked = checkDamping(options.damping); !checked)
+    return checked;
   return checkInputMoments(*options.inputMoments, weight.cols);
 }
 
@@ -430,7 +394,8 @@ structured::factorizeBlast(MatrixRef weight, const BlastOptions &options,
   }
 
   SingleThreadedBlas singleThreaded;
-  Result<NormWeight> norm = getNormWeight(options);
+  Result<NormWeight> norm =
+      getNormWeight(options.inputMoments, options.damping);
   if (!norm)
     return Error{norm.error()};
   if (options.method == BlastMethod::AlternatingLeastSquares &&

@@ -27,6 +27,7 @@
 #include "Structured/Factorization/Gblr.h"
 
 #include "LinearAlgebra.h"
+#include "NormWeight.h"
 
 #include <algorithm>
 #include <array>
@@ -183,7 +184,20 @@ Result<void> structured::checkGblr(MatrixRef weight,
     return Error{"a budget of " + std::to_string(options.budget) +
                  " parameters is too large: the dense matrix has " +
                  std::to_string(weight.rows * weight.cols)};
-  return {};
+  if (!options.inputMoments)
+    return {};
+  if (Result<void> checked = checkDamping(options.damping); !checked)
+    return checked;
+  return checkInputMoments(*options.inputMoments, weight.cols);
+}
+
+void structured::measure(MatrixRef weight, const GblrOptions &options,
+                         GblrResult &result) {
+  std::vector<float> dense = reconstruct(result.factors);
+  result.relativeError = getRelativeError(weight, dense.data());
+  if (options.inputMoments)
+    result.outputError =
+        getOutputError(weight, dense.data(), options.inputMoments->matrix);
 }
 
 //===----------------------------------------------------------------------===//
@@ -1131,6 +1145,7 @@ Result<GblrResult> structured::factorizeGblr(MatrixRef weight,
   if (normSquared == 0) {
     result.factors.m = weight.rows;
     result.factors.n = weight.cols;
+    measure(weight, options, result);
     return result;
   }
   SingleThreadedBlas singleThreaded;
@@ -1143,7 +1158,6 @@ Result<GblrResult> structured::factorizeGblr(MatrixRef weight,
     return Error{found.error()};
   result.factors = found->solution->getFactors();
   result.iterations = found->iterations;
-  result.relativeError =
-      getRelativeError(weight, reconstruct(result.factors).data());
+  measure(weight, options, result);
   return result;
 }

@@ -9,6 +9,7 @@
 #include "Structured/Factorization/InputMoments.h"
 
 #include "LinearAlgebra.h"
+#include "NormWeight.h"
 
 #include <algorithm>
 #include <cmath>
@@ -95,4 +96,40 @@ double structured::getOutputError(MatrixRef reference,
     return 0;
   return totalSum > 0 ? std::sqrt(squaredSum / totalSum)
                       : std::numeric_limits<double>::infinity();
+}
+
+Result<void> structured::checkDamping(double damping) {
+  if (!(damping >= 0) || !std::isfinite(damping))
+    return Error{"the damping must be a number of at least 0, not " +
+                 std::to_string(damping)};
+  return {};
+}
+
+Result<NormWeight>
+structured::getNormWeight(const std::optional<InputMoments> &inputMoments,
+                          double damping) {
+  NormWeight norm;
+  if (!inputMoments)
+    return norm;
+  MatrixRef matrix = inputMoments->matrix;
+  int64_t n = matrix.rows;
+  double meanDiagonal = 0;
+  for (int64_t i = 0; i < n; ++i)
+    meanDiagonal += matrix.data[i * n + i];
+  meanDiagonal /= static_cast<double>(n);
+  norm.moments.resize(n * n);
+  for (int64_t i = 0; i < n; ++i)
+    for (int64_t j = 0; j < n; ++j)
+      norm.moments[i * n + j] =
+          0.5f * (matrix.data[i * n + j] + matrix.data[j * n + i]);
+  for (int64_t i = 0; i < n; ++i)
+    norm.moments[i * n + i] += static_cast<float>(damping * meanDiagonal);
+  norm.whitening = norm.moments;
+  if (!factorizePositiveDefinite(norm.whitening.data(), n))
+    return Error{"second moments of the inputs: the matrix is not positive "
+                 "definite with a damping of " +
+                 std::to_string(damping)};
+  for (int64_t i = 0; i < n; ++i)
+    std::fill_n(norm.whitening.begin() + i * n, i, 0.0f);
+  return norm;
 }

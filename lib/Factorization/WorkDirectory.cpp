@@ -82,6 +82,15 @@ private:
 };
 } // namespace
 
+template <typename Options>
+static void addMoments(Hash &hash, const Options &options) {
+  if (!options.inputMoments)
+    return;
+  MatrixRef moments = options.inputMoments->matrix;
+  hash.add(options.damping);
+  hash.addBytes(moments.data, moments.rows * moments.cols * sizeof(float));
+}
+
 static void addOptions(Hash &hash, const BlastOptions &options) {
   hash.add(options.bOut);
   hash.add(options.bIn);
@@ -90,11 +99,7 @@ static void addOptions(Hash &hash, const BlastOptions &options) {
   hash.add(options.maxIterations);
   hash.add(options.tolerance);
   hash.add(options.seed);
-  if (options.inputMoments) {
-    MatrixRef moments = options.inputMoments->matrix;
-    hash.add(options.damping);
-    hash.addBytes(moments.data, moments.rows * moments.cols * sizeof(float));
-  }
+  addMoments(hash, options);
 }
 
 static void addOptions(Hash &hash, const GblrOptions &options) {
@@ -104,6 +109,7 @@ static void addOptions(Hash &hash, const GblrOptions &options) {
   hash.add(options.minComponentParameters);
   hash.add(options.maxIterations);
   hash.add(options.tolerance);
+  addMoments(hash, options);
 }
 
 /// What the result depends on.
@@ -240,12 +246,6 @@ static std::optional<T> parseNumber(const std::string &text) {
   if (error != std::errc() || next != end)
     return std::nullopt;
   return value;
-}
-
-/// Sets the errors of the factors, as `measure` does for BLAST.
-static void measure(MatrixRef weight, const GblrOptions &, GblrResult &result) {
-  result.relativeError =
-      getRelativeError(weight, reconstruct(result.factors).data());
 }
 
 /// The result in `path`, if it is there, complete and of that key.

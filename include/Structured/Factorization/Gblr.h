@@ -89,6 +89,9 @@ struct GblrOptions {
   /// A round of Greedy that lowers the error by less than this fraction is
   /// followed by more careful ones, and in the end by none.
   double tolerance = 2e-3;
+  /// If given, the outputs' error is reported as well.
+  std::optional<InputMoments> inputMoments;
+  double damping = 0.01;
 };
 
 /// The parameters that the fraction `keep` of an m × n matrix is: ⌊keep·m·n⌋.
@@ -98,12 +101,16 @@ struct GblrResult {
   GblrFactors factors;
   /// ‖W − Ŵ‖_F / ‖W‖_F of these factors; 0 if W is zero.
   double relativeError = 0;
+  /// With `inputMoments`: the relative error of the outputs, `getOutputError`,
+  /// undamped.
+  std::optional<double> outputError;
   int64_t iterations = 0;
 };
 
 /// The errors of `factorizeGblr`, found without computing: an empty matrix, a
 /// NaN or infinite element, a budget that does not pay for one component or
-/// that pays for the dense matrix, options that are not positive.
+/// that pays for the dense matrix, options that are not positive; input moments
+/// that `checkInputMoments` refuses, a damping that is negative or no number.
 Result<void> checkGblr(MatrixRef weight, const GblrOptions &options);
 
 /// Finds GBLR factors of `weight`. The result depends on the arguments alone,
@@ -113,6 +120,10 @@ Result<void> checkGblr(MatrixRef weight, const GblrOptions &options);
 /// strips. Errors: see `checkGblr`.
 Result<GblrResult> factorizeGblr(MatrixRef weight, const GblrOptions &options,
                                  const ProgressCallback &progress = {});
+
+/// Sets `relativeError` and, if `options` hold moments, `outputError` of
+/// `result` to those of its factors.
+void measure(MatrixRef weight, const GblrOptions &options, GblrResult &result);
 
 } // namespace structured
 
