@@ -22,6 +22,12 @@
 // budget is spent. Units of the same intervals make up one component in the
 // end.
 //
+// In the norm ‖·C^½‖_F, R·C takes the place of R in the products: with v of
+// vᵀCv = 1, a = (R·C)[:, J]·v as before. For the columns, with u of norm 1 and
+// t = uᵀ·(R·C), v = C_JJ⁻¹·t_J lowers the squared error by t_Jᵀ·C_JJ⁻¹·t_J;
+// `Norm` finds the J where that is worth most. And as C couples all units of a
+// row, all u, and all v, are also improved together.
+//
 //===----------------------------------------------------------------------===//
 
 #include "GblrSolution.h"
@@ -51,13 +57,20 @@ static bool mustPay(IntervalUpdate update) {
   return update == IntervalUpdate::Nearby || update == IntervalUpdate::Anywhere;
 }
 
-void Solution::applyToResidual(const Unit &unit, float sign) {
-  int64_t n = weight.cols;
-  forEachPart(unit.rows, weight.rows,
+void Solution::updateGradient() {
+  if (norm)
+    norm->multiply(residual, gradient);
+}
+
+/// dense += sign · unit.
+static void addUnit(const Unit &unit, float sign, MatrixRef shape,
+                    std::vector<float> &dense) {
+  int64_t n = shape.cols;
+  forEachPart(unit.rows, shape.rows,
               [&](int64_t row, int64_t rows, int64_t uOffset) {
                 for (int64_t i = 0; i < rows; ++i) {
                   float scale = sign * unit.u[uOffset + i];
-                  float *line = residual.data() + (row + i) * n;
+                  float *line = dense.data() + (row + i) * n;
                   forEachPart(unit.cols, n,
                               [&](int64_t col, int64_t cols, int64_t vOffset) {
                                 const float *v = unit.v.data() + vOffset;
@@ -68,13 +81,31 @@ void Solution::applyToResidual(const Unit &unit, float sign) {
               });
 }
 
+void Solution::applyToResidual(const Unit &unit, float sign) {
+  int64_t n = weight.cols;
+  addUnit(unit, sign, weight, residual);
+  if (!norm)
+    return;
+  std::vector<float> product;
+  norm->multiply(unit.cols, unit.v, product);
+  forEachPart(unit.rows, weight.rows,
+              [&](int64_t row, int64_t rows, int64_t offset) {
+                for (int64_t i = 0; i < rows; ++i) {
+                  float scale = sign * unit.u[offset + i];
+                  float *line = gradient.data() + (row + i) * n;
+                  for (int64_t j = 0; j < n; ++j)
+                    line[j] += scale * product[j];
+                }
+              });
+}
+
 void Solution::multiplyRows(const Unit &unit, Interval rows,
                             std::vector<float> &result) const {
   int64_t n = weight.cols;
   result.assign(weight.rows, 0);
   forEachPart(rows, weight.rows, [&](int64_t row, int64_t count, int64_t) {
     forEachPart(unit.cols, n, [&](int64_t col, int64_t cols, int64_t offset) {
-      multiplyVector(count, cols, {residual.data() + row * n + col, n},
+      multiplyVector(count, cols, {getGradient().data() + row * n + col, n},
                      unit.v.data() + offset, result.data() + row,
                      /*accumulate=*/true);
     });
@@ -86,13 +117,13 @@ void Solution::multiplyCols(const Unit &unit, Interval cols,
   int64_t n = weight.cols;
   result.assign(n, 0);
   forEachPart(cols, n, [&](int64_t col, int64_t count, int64_t) {
-    forEachPart(unit.rows, weight.rows,
-                [&](int64_t row, int64_t rows, int64_t offset) {
-                  multiplyVector(count, rows,
-                                 {residual.data() + row * n + col, n, true},
-                                 unit.u.data() + offset, result.data() + col,
-                                 /*accumulate=*/true);
-                });
+    forEachPart(
+        unit.rows, weight.rows, [&](int64_t row, int64_t rows, int64_t offset) {
+          multiplyVector(count, rows,
+                         {getGradient().data() + row * n + col, n, true},
+                         unit.u.data() + offset, result.data() + col,
+                         /*accumulate=*/true);
+        });
   });
 }
 
@@ -104,6 +135,22 @@ static bool normalize(std::vector<float> &values) {
     return false;
   for (float &value : values)
     value = static_cast<float>(value / norm);
+  return true;
+}
+
+double Solution::solveCols(Interval cols, std::vector<float> &target) const {
+  return norm ? norm->solve(cols, target)
+              : dot(target.data(), target.data(), cols.size);
+}
+
+bool Solution::normalizeCols(Unit &unit) const {
+  if (!norm)
+    return normalize(unit.v);
+  double squared = norm->getSquaredNorm(unit.cols, unit.v);
+  if (!(squared > 1e-60))
+    return false;
+  for (float &value : unit.v)
+    value = static_cast<float>(value / std::sqrt(squared));
   return true;
 }
 
@@ -129,7 +176,7 @@ bool Solution::fit(Unit &unit, double price, int64_t maxCost, int64_t steps,
                                               : widen(current, period);
   };
   for (int64_t step = 0; step < steps; ++step) {
-    if (!normalize(unit.v))
+    if (!normalizeCols(unit))
       return false;
     Interval scope = getScope(unit.rows, weight.rows);
     multiplyRows(unit, scope, values);
@@ -139,12 +186,17 @@ bool Solution::fit(Unit &unit, double price, int64_t maxCost, int64_t steps,
       return false;
     scope = getScope(unit.cols, weight.cols);
     multiplyCols(unit, scope, values);
-    unit.cols = choose(unit.cols, scope, unit.rows.size);
+    if (norm && update != IntervalUpdate::None)
+      unit.cols = norm->findBestInterval(
+          values, unit.cols, update == IntervalUpdate::Anywhere, price,
+          smallest - unit.rows.size, maxCost - unit.rows.size);
+    else
+      unit.cols = choose(unit.cols, scope, unit.rows.size);
     unit.v = cut(values, unit.cols);
     if (unit.cols.size == 0)
       return false;
+    unit.gain = solveCols(unit.cols, unit.v);
   }
-  unit.gain = dot(unit.v.data(), unit.v.data(), unit.cols.size);
   return !mustPay(update) ||
          unit.gain > price * static_cast<double>(unit.getCost());
 }
@@ -170,10 +222,131 @@ void Solution::refit(double price, IntervalUpdate update) {
   units.resize(kept);
 }
 
+void Solution::updateResidual() {
+  std::copy_n(weight.data, residual.size(), residual.begin());
+  for (const Unit &unit : units)
+    addUnit(unit, -1, weight, residual);
+  updateGradient();
+}
+
+void Solution::solveJointly(std::vector<float> Unit::*factor, int64_t steps) {
+  bool isU = factor == &Unit::u;
+  // The other factors of norm 1.
+  for (Unit &unit : units) {
+    std::vector<float> &other = isU ? unit.v : unit.u;
+    double squared = isU && norm ? norm->getSquaredNorm(unit.cols, other)
+                                 : dot(other.data(), other.data(),
+                                       static_cast<int64_t>(other.size()));
+    if (squared > 1e-60) {
+      double scale = std::sqrt(squared);
+      for (float &value : other)
+        value = static_cast<float>(value / scale);
+      for (float &value : unit.*factor)
+        value = static_cast<float>(value * scale);
+    }
+  }
+  updateResidual();
+
+  std::vector<Unit> direction = units;
+  std::vector<std::vector<float>> target(units.size());
+  std::vector<float> values, change(residual.size()), product;
+  double previous = 0;
+  for (int64_t step = 0; step < steps; ++step) {
+    // Minus half of the derivatives, and times the inverse of the diagonal
+    // blocks, which are I for u and C on the unit's columns for v.
+    std::vector<std::vector<float>> scaled(units.size());
+    double current = 0;
+    for (size_t k = 0; k < units.size(); ++k) {
+      const Unit &unit = units[k];
+      if (isU)
+        multiplyRows(unit, unit.rows, values);
+      else
+        multiplyCols(unit, unit.cols, values);
+      target[k] = cut(values, isU ? unit.rows : unit.cols);
+      scaled[k] = target[k];
+      current += isU ? dot(scaled[k].data(), scaled[k].data(), unit.rows.size)
+                     : solveCols(unit.cols, scaled[k]);
+    }
+    if (!(current > 0))
+      return;
+    double slope = 0;
+    std::fill(change.begin(), change.end(), 0.0f);
+    for (size_t k = 0; k < units.size(); ++k) {
+      std::vector<float> &along = direction[k].*factor;
+      const std::vector<float> &other = isU ? units[k].v : units[k].u;
+      (isU ? direction[k].v : direction[k].u) = other;
+      for (size_t i = 0; i < along.size(); ++i)
+        along[i] =
+            scaled[k][i] +
+            (step == 0 ? 0 : static_cast<float>(current / previous)) * along[i];
+      slope += dot(along.data(), target[k].data(),
+                   static_cast<int64_t>(along.size()));
+      addUnit(direction[k], 1, weight, change);
+    }
+    previous = current;
+    if (norm)
+      norm->multiply(change, product);
+    const std::vector<float> &weighted = norm ? product : change;
+    double curvature = dot(change.data(), weighted.data(),
+                           static_cast<int64_t>(change.size()));
+    if (!(curvature > 0) || !(slope > 0))
+      return;
+    auto length = static_cast<float>(slope / curvature);
+    for (size_t k = 0; k < units.size(); ++k)
+      for (size_t i = 0; i < (units[k].*factor).size(); ++i)
+        (units[k].*factor)[i] += length * (direction[k].*factor)[i];
+    for (size_t i = 0; i < residual.size(); ++i)
+      residual[i] -= length * change[i];
+    if (norm)
+      for (size_t i = 0; i < gradient.size(); ++i)
+        gradient[i] -= length * product[i];
+  }
+}
+
+void Solution::solveJointly(int64_t rounds) {
+  constexpr int64_t steps = 6;
+  std::vector<Unit> best = units;
+  double lowest = std::numeric_limits<double>::infinity();
+  int64_t roundsSinceRestart = 0;
+  auto restore = [&] {
+    units = best;
+    updateResidual();
+  };
+  for (int64_t round = 0; round < rounds; ++round) {
+    solveJointly(&Unit::u, steps);
+    solveJointly(&Unit::v, steps);
+    double loss = getLoss();
+    if (!(loss < lowest)) {
+      restore();
+      // Only rounding makes rounds without extrapolation increase the loss.
+      if (roundsSinceRestart <= 1)
+        return;
+      roundsSinceRestart = 0;
+      continue;
+    }
+    ++roundsSinceRestart;
+    lowest = loss;
+    std::swap(best, units);
+    if (round + 1 == rounds)
+      break;
+    // `units` are now those of the round before; u is the first to be solved
+    // for again. Nesterov's weights.
+    auto momentum = static_cast<float>(roundsSinceRestart - 1) /
+                    static_cast<float>(roundsSinceRestart + 2);
+    for (size_t k = 0; k < units.size(); ++k) {
+      units[k].u = best[k].u;
+      for (size_t i = 0; i < units[k].v.size(); ++i)
+        units[k].v[i] =
+            best[k].v[i] + momentum * (best[k].v[i] - units[k].v[i]);
+    }
+  }
+  restore();
+}
+
 Unit Solution::seedWindow(Interval rows, Interval cols) const {
   int64_t n = weight.cols;
   // From the row of the largest norm.
-  const float *data = residual.data() + rows.start * n + cols.start;
+  const float *data = getGradient().data() + rows.start * n + cols.start;
   int64_t largest = 0;
   double largestNorm = -1;
   for (int64_t i = 0; i < rows.size; ++i)
@@ -187,11 +360,15 @@ Unit Solution::seedWindow(Interval rows, Interval cols) const {
   unit.cols = cols;
   unit.v.assign(data + largest * n, data + largest * n + cols.size);
   unit.u.resize(rows.size);
-  for (int64_t step = 0; step < 4 && normalize(unit.v); ++step) {
+  if (norm)
+    norm->solve(cols, unit.v);
+  for (int64_t step = 0; step < 4 && normalizeCols(unit); ++step) {
     multiplyVector(rows.size, cols.size, {data, n}, unit.v.data(),
                    unit.u.data(), /*accumulate=*/false);
     multiplyVector(cols.size, rows.size, {data, n, true}, unit.u.data(),
                    unit.v.data(), /*accumulate=*/false);
+    if (norm)
+      norm->solve(cols, unit.v);
   }
   return unit;
 }
@@ -213,26 +390,30 @@ std::vector<Unit> Solution::findCandidates(double price) const {
   // Strips: single rows, then single columns.
   std::vector<float> values(m);
   for (int64_t i = 0; i < m; ++i) {
-    const float *row = residual.data() + i * n;
+    const float *row = getGradient().data() + i * n;
     values.assign(row, row + n);
-    Interval run = findBestInterval(getEnergies(values), {0, n}, price,
-                                    smallest - 1, getRemaining() - 1);
+    Interval run =
+        norm ? norm->findBestInterval(values, {}, /*anywhere=*/true, price,
+                                      smallest - 1, getRemaining() - 1)
+             : findBestInterval(getEnergies(values), {0, n}, price,
+                                smallest - 1, getRemaining() - 1);
     if (run.size == 0)
       continue;
     Unit unit{{i, 1}, run, {1}, cut(values, run), 0};
-    unit.gain = dot(unit.v.data(), unit.v.data(), run.size);
+    unit.gain = solveCols(run, unit.v);
     if (unit.gain > price * static_cast<double>(unit.getCost()))
       candidates.push_back(std::move(unit));
   }
   values.resize(m);
   for (int64_t j = 0; j < n; ++j) {
+    double scale = norm ? 1 / std::sqrt(norm->getDiagonal(j)) : 1;
     for (int64_t i = 0; i < m; ++i)
-      values[i] = residual[i * n + j];
+      values[i] = static_cast<float>(scale * getGradient()[i * n + j]);
     Interval run = findBestInterval(getEnergies(values), {0, m}, price,
                                     smallest - 1, getRemaining() - 1);
     if (run.size == 0)
       continue;
-    Unit unit{run, {j, 1}, cut(values, run), {1}, 0};
+    Unit unit{run, {j, 1}, cut(values, run), {static_cast<float>(scale)}, 0};
     unit.gain = dot(unit.u.data(), unit.u.data(), run.size);
     if (unit.gain > price * static_cast<double>(unit.getCost()))
       candidates.push_back(std::move(unit));
@@ -252,6 +433,14 @@ int64_t Solution::pursue(double price) {
     if (isFull())
       break;
     Unit &unit = candidates[k];
+    if (norm) {
+      // A search for intervals takes long; most candidates no longer pay.
+      constexpr double least = 0.8;
+      Unit trial = unit;
+      if (!fit(trial, price, getRemaining(), 1, IntervalUpdate::None) ||
+          trial.gain < least * price * static_cast<double>(unit.getCost()))
+        continue;
+    }
     if (!fit(unit, price, getRemaining(), 1, IntervalUpdate::Nearby))
       continue;
     add(std::move(unit));
@@ -345,23 +534,30 @@ bool Solution::cutExpensiveTiles() {
     }
     if (std::max(rows.size, cols.size) + 1 < smallest)
       continue;
-    // The strips are what is left of the tile, which then is exact.
+    // What lowers the loss most on the tile, row by row; in the Frobenius norm
+    // that is what is left of it, and the tile then is exact.
+    std::vector<std::vector<float>> lines;
+    std::vector<double> gains;
+    for (int64_t i = 0; i < rows.size; ++i) {
+      auto line = getGradient().begin() + (rows.start + i) % m * n;
+      lines.push_back(cut({line, line + n}, cols));
+      gains.push_back(solveCols(cols, lines.back()));
+    }
     bool alongRows = rows.size <= cols.size;
     for (int64_t i = 0; i < (alongRows ? rows : cols).size; ++i) {
       Unit strip{rows, cols, {1}, {1}, 0};
-      std::vector<float> line;
       if (alongRows) {
         strip.rows = {(rows.start + i) % m, 1};
-        line.assign(residual.begin() + strip.rows.start * n,
-                    residual.begin() + (strip.rows.start + 1) * n);
-        strip.v = cut(line, cols);
-        strip.gain = dot(strip.v.data(), strip.v.data(), cols.size);
+        strip.v = lines[i];
+        strip.gain = gains[i];
       } else {
         strip.cols = {(cols.start + i) % n, 1};
-        for (int64_t row = 0; row < m; ++row)
-          line.push_back(residual[row * n + strip.cols.start]);
-        strip.u = cut(line, rows);
+        strip.u.clear();
+        for (const std::vector<float> &line : lines)
+          strip.u.push_back(line[i]);
         strip.gain = dot(strip.u.data(), strip.u.data(), rows.size);
+        if (norm)
+          strip.gain *= norm->getDiagonal(strip.cols.start);
       }
       applyToResidual(strip, -1);
       parameters += strip.getCost();

@@ -10,6 +10,7 @@
 #define STRUCTURED_LIB_FACTORIZATION_GBLRSOLUTION_H
 
 #include "GblrIntervals.h"
+#include "GblrNorm.h"
 #include "LinearAlgebra.h"
 #include "Structured/Factorization/Gblr.h"
 
@@ -54,18 +55,22 @@ struct Unit {
 /// anywhere.
 enum class IntervalUpdate { None, MoveEnds, Nearby, Anywhere };
 
-/// A sum of units and the residual that it leaves.
+/// A sum of units and the residual that it leaves. Losses and gains are squares
+/// of `norm`, of the Frobenius norm if it is null.
 class Solution {
 public:
-  Solution(MatrixRef weight, const GblrOptions &options)
-      : weight(weight), budget(options.budget),
+  Solution(MatrixRef weight, const GblrOptions &options,
+           const Norm *norm = nullptr)
+      : weight(weight), norm(norm), budget(options.budget),
         smallest(getSmallestComponent(weight, options)),
-        residual(weight.data, weight.data + weight.rows * weight.cols) {}
+        residual(weight.data, weight.data + weight.rows * weight.cols) {
+    updateGradient();
+  }
 
   int64_t getRemaining() const { return budget - parameters; }
   bool isFull() const { return getRemaining() < smallest; }
   double getLoss() const {
-    return dot(residual.data(), residual.data(),
+    return dot(residual.data(), getGradient().data(),
                static_cast<int64_t>(residual.size()));
   }
 
@@ -78,6 +83,12 @@ public:
   /// Fits every unit in turn. Those that do not pay are dropped, unless the
   /// intervals stay.
   void refit(double price, IntervalUpdate update);
+
+  /// Improves all u at once and all v at once in turn, the intervals fixed,
+  /// each by conjugate gradients, preconditioned, and extrapolated as BLAST's
+  /// factors are. In a weighted norm units that do not overlap are coupled too,
+  /// and fitting one after the other converges slowly.
+  void solveJointly(int64_t rounds);
 
   /// Adds units of positive score; the number of those added.
   int64_t pursue(double price);
@@ -105,8 +116,17 @@ private:
   /// residual += sign · unit.
   void applyToResidual(const Unit &unit, float sign);
 
-  /// residual · v on the unit's columns, for the given rows, and zeros for the
-  /// others; residualᵀ · u on its rows, for the given columns.
+  /// residual · C, or the residual in the Frobenius norm: minus half of the
+  /// loss's derivative by Ŵ.
+  const std::vector<float> &getGradient() const {
+    return norm ? gradient : residual;
+  }
+  void updateGradient();
+  /// The residual anew, without what rounding has summed up to.
+  void updateResidual();
+
+  /// gradient · v on the unit's columns, for the given rows, and zeros for the
+  /// others; gradientᵀ · u on its rows, for the given columns.
   void multiplyRows(const Unit &unit, Interval rows,
                     std::vector<float> &result) const;
   void multiplyCols(const Unit &unit, Interval cols,
@@ -117,14 +137,26 @@ private:
   bool fit(Unit &unit, double price, int64_t maxCost, int64_t steps,
            IntervalUpdate update) const;
 
+  /// The values on the columns that lower the loss most for a target
+  /// (a row of the gradient, or a sum of rows) on them, and by how much.
+  double solveCols(Interval cols, std::vector<float> &target) const;
+
+  /// Scales v to norm 1; false if it is zero.
+  bool normalizeCols(Unit &unit) const;
+
+  /// Of one factor of all units, u or v.
+  void solveJointly(std::vector<float> Unit::*factor, int64_t steps);
+
   /// Starts of `pursue`: v of the leading pair of a window.
   Unit seedWindow(Interval rows, Interval cols) const;
   std::vector<Unit> findCandidates(double price) const;
 
   MatrixRef weight;
+  const Norm *norm;
   int64_t budget, smallest;
   int64_t parameters = 0;
   std::vector<float> residual;
+  std::vector<float> gradient; ///< residual · C; empty without a norm
 };
 
 } // namespace structured::gblr

@@ -78,6 +78,12 @@ void structured::solveFactorized(const float *factor, int64_t r, float *b,
   assert(info == 0 && "spotrs refuses only malformed arguments");
 }
 
+void structured::substitute(const float *factor, int64_t r, float *b,
+                            bool backward) {
+  cblas_strsv(CblasRowMajor, CblasUpper, backward ? CblasNoTrans : CblasTrans,
+              CblasNonUnit, toInt(r), factor, toInt(r), b, 1);
+}
+
 void structured::solveTriangular(const float *factor, int64_t n, float *b,
                                  int64_t rows) {
   cblas_strsm(CblasRowMajor, CblasRight, CblasUpper, CblasTrans, CblasNonUnit,

@@ -59,6 +59,10 @@ bool factorizePositiveDefinite(float *a, int64_t r);
 /// Solves X · A = B for X [rows,r] in place of B, with the factor of A.
 void solveFactorized(const float *factor, int64_t r, float *b, int64_t rows);
 
+/// Solves Rᵀ · y = b, or with `backward` R · x = b, in place of b [r], where R
+/// is the factor of A: both in turn solve A · x = b.
+void substitute(const float *factor, int64_t r, float *b, bool backward);
+
 /// Solves X · Rᵀ = B for X [rows,n] in place of B; R [n,n] is upper triangular,
 /// and what lies below its diagonal is not read.
 void solveTriangular(const float *factor, int64_t n, float *b, int64_t rows);

@@ -6,9 +6,10 @@
 //
 //===----------------------------------------------------------------------===//
 
-// Data-free factorisation of a weight into GBLR factors (Lee, Kim,
-// "Differentiable Learning of Generalized Structured Matrices for Efficient
-// Deep Neural Networks", ICLR 2024, arXiv 2310.18882).
+// Factorisation of a weight into GBLR factors, data-free or calibrated by the
+// second moments of the layer's inputs (Lee, Kim, "Differentiable Learning of
+// Generalized Structured Matrices for Efficient Deep Neural Networks", ICLR
+// 2024, arXiv 2310.18882).
 //
 //===----------------------------------------------------------------------===//
 
@@ -55,7 +56,7 @@ Result<void> checkGblrFactors(const GblrFactors &factors);
 /// The m × n matrix of the factors, which must be correct, row-major.
 std::vector<float> reconstruct(const GblrFactors &factors);
 
-/// How the factors are found. Both take one matrix and no training data.
+/// How the factors are found.
 enum class GblrMethod {
   /// A baseline after the idea of the finder that the GBLR authors released
   /// with their code: each component takes the longest runs of rows and columns
@@ -69,7 +70,11 @@ enum class GblrMethod {
   /// budget is spent. Starts from the truncated SVD, from the SVDs of the tiles
   /// of uniform partitions, from runs of rows and of columns and from nothing,
   /// and returns the best result: never worse than truncated SVD or block SVD
-  /// of the same number of parameters.
+  /// of the same number of parameters. With input moments the norm of the error
+  /// is that of the outputs, the starts are leading parts of the whitened SVD,
+  /// and the result is never worse, in the damped norm that is minimised, than
+  /// the whitened SVD of the same number of parameters and than the data-free
+  /// result of the same options.
   Greedy,
 };
 
@@ -89,7 +94,9 @@ struct GblrOptions {
   /// A round of Greedy that lowers the error by less than this fraction is
   /// followed by more careful ones, and in the end by none.
   double tolerance = 2e-3;
-  /// If given, the outputs' error is reported as well.
+  /// If given, the error to minimise is ‖(W − Ŵ) C^½‖_F, where C is these
+  /// moments with `damping` times the mean of the diagonal added to it, as for
+  /// BLAST. Only for Greedy.
   std::optional<InputMoments> inputMoments;
   double damping = 0.01;
 };
@@ -117,7 +124,8 @@ Result<void> checkGblr(MatrixRef weight, const GblrOptions &options);
 /// not on the number of OpenMP threads. No component costs more than its tile
 /// as one strip for each row or column:
 /// rank·(rows + cols) ≤ rows·cols + min(rows, cols). A dense tile is such
-/// strips. Errors: see `checkGblr`.
+/// strips. Errors: see `checkGblr`; input moments that are not positive
+/// definite with their damping.
 Result<GblrResult> factorizeGblr(MatrixRef weight, const GblrOptions &options,
                                  const ProgressCallback &progress = {});
 

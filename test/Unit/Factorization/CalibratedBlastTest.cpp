@@ -20,57 +20,6 @@
 using namespace structured;
 
 namespace {
-/// Second moments of `samples` inputs whose features are correlated and of
-/// scales from 1 to 10.
-TestMatrix makeMoments(int64_t n, int64_t samples, uint64_t seed) {
-  TestMatrix mixing = makeNormalMatrix(n, n, seed),
-             source = makeNormalMatrix(samples, n, seed + 1);
-  TestMatrix moments{n, n, std::vector<float>(n * n)};
-  std::vector<double> sums(n * n), x(n);
-  for (int64_t t = 0; t < samples; ++t) {
-    for (int64_t i = 0; i < n; ++i) {
-      x[i] = source.values[t * n + i];
-      for (int64_t k = 0; k < i; k += 3)
-        x[i] += 0.3 * mixing.values[i * n + k] * source.values[t * n + k];
-      x[i] *= 1 + static_cast<double>(9 * i) / static_cast<double>(n);
-    }
-    for (int64_t i = 0; i < n; ++i)
-      for (int64_t j = 0; j < n; ++j)
-        sums[i * n + j] += x[i] * x[j];
-  }
-  for (int64_t i = 0; i < n * n; ++i)
-    moments.values[i] =
-        static_cast<float>(sums[i] / static_cast<double>(samples));
-  return moments;
-}
-
-/// ‖(W − Ŵ) C^½‖_F / ‖W C^½‖_F by the definition, with C damped.
-double getWeightedError(const TestMatrix &weight,
-                        const std::vector<float> &approximation,
-                        const TestMatrix &moments, double damping) {
-  int64_t n = weight.cols;
-  double mean = 0;
-  for (int64_t i = 0; i < n; ++i)
-    mean += moments.values[i * n + i] / static_cast<double>(n);
-  auto getLoss = [&](auto getElement) {
-    double loss = 0;
-    for (int64_t row = 0; row < weight.rows; ++row)
-      for (int64_t i = 0; i < n; ++i)
-        for (int64_t j = 0; j < n; ++j)
-          loss += getElement(row, i) * getElement(row, j) *
-                  (moments.values[i * n + j] + (i == j ? damping * mean : 0));
-    return loss;
-  };
-  double squared = getLoss([&](int64_t row, int64_t col) {
-    return static_cast<double>(weight.values[row * n + col]) -
-           approximation[row * n + col];
-  });
-  double total = getLoss([&](int64_t row, int64_t col) {
-    return static_cast<double>(weight.values[row * n + col]);
-  });
-  return std::sqrt(squared / total);
-}
-
 struct CalibratedBlastTest : testing::Test {
   TestMatrix weight = makeTrainedLike(48, 64, 1);
   TestMatrix moments = makeMoments(64, 500, 2);

@@ -23,23 +23,6 @@ using namespace structured;
 
 namespace {
 
-/// Random factors with the given components.
-GblrFactors makeGblr(int64_t m, int64_t n,
-                     std::vector<GblrComponent> components, uint64_t seed) {
-  NormalGenerator normal(seed);
-  GblrFactors factors;
-  factors.m = m;
-  factors.n = n;
-  factors.components = std::move(components);
-  for (const GblrComponent &c : factors.components) {
-    for (float value : makeNormal(c.rank * c.rows, normal))
-      factors.u.push_back(value);
-    for (float value : makeNormal(c.rank * c.cols, normal))
-      factors.v.push_back(value);
-  }
-  return factors;
-}
-
 /// Random intervals, empty, full and around the end alike.
 std::vector<GblrComponent> makeComponents(int64_t m, int64_t n, int64_t count,
                                           int64_t maxRank, uint64_t seed) {

@@ -93,7 +93,7 @@ struct Outcome {
 template <typename LayerResult>
 Outcome toOutcome(const LayerResult &result) {
   return {result.relativeError, result.factors.getNumParameters(),
-          result.iterations, result.reused, std::nullopt};
+          result.iterations, result.reused, result.outputError};
 }
 
 struct Factorize : structured::impl::FactorizeBase<Factorize> {
@@ -219,10 +219,6 @@ private:
       return linear.emitError()
              << "layer '" << layer << "': " << weight.error();
     bool isGblr = plan.getStructure() == StructureKind::Gblr;
-    if (isGblr && momentsFile)
-      return linear.emitError()
-             << "layer '" << layer
-             << "': GBLR factors are found without second moments";
     std::string planKey;
     llvm::raw_string_ostream(planKey) << plan;
     auto [shared, isNew] = factorsOfWeight.try_emplace(
@@ -236,8 +232,8 @@ private:
     };
     auto start = std::chrono::steady_clock::now();
     Result<Outcome> result =
-        isGblr ? factorizeGblrLayer(factorized, matrix, gblrFinder, directory,
-                                    report)
+        isGblr ? factorizeGblrLayer(factorized, matrix, gblrFinder, momentsFile,
+                                    directory, report)
                : factorizeBlastLayer(factorized, matrix, blastMethod,
                                      momentsFile, directory, report);
     if (!result)
@@ -280,6 +276,22 @@ private:
     return std::optional<FactorizedLayer>(std::move(factorized));
   }
 
+  /// Sets what `options` say about calibration; the moments lie in `values`.
+  template <typename Options>
+  Result<void> calibrate(FactorizedLayer &layer, MatrixRef weight,
+                         const std::optional<MomentsFile> &momentsFile,
+                         std::vector<float> &values, Options &options) {
+    options.damping = damping;
+    if (!momentsFile)
+      return {};
+    Result<InputMoments> read =
+        momentsFile->read(layer.linear.getLayer()->str(), weight.cols, values);
+    if (!read)
+      return Error{"layer '" + layer.factors + "': " + read.error()};
+    options.inputMoments = *read;
+    return {};
+  }
+
   Result<Outcome> factorizeBlastLayer(
       FactorizedLayer &layer, MatrixRef weight, BlastMethod blastMethod,
       const std::optional<MomentsFile> &momentsFile,
@@ -292,15 +304,11 @@ private:
     options.method = blastMethod;
     options.maxIterations = iterations;
     options.seed = seed;
-    options.damping = damping;
-    std::vector<float> layerMoments;
-    if (momentsFile) {
-      Result<InputMoments> read = momentsFile->read(
-          layer.linear.getLayer()->str(), weight.cols, layerMoments);
-      if (!read)
-        return Error{"layer '" + layer.factors + "': " + read.error()};
-      options.inputMoments = *read;
-    }
+    std::vector<float> values;
+    if (Result<void> done =
+            calibrate(layer, weight, momentsFile, values, options);
+        !done)
+      return Error{done.error()};
     Result<LayerResult> result =
         factorizeToDirectory(directory, layer.factors, weight, options, report);
     if (!result)
@@ -310,19 +318,22 @@ private:
     layer.declarations = {{layer.factors + ".U", dtype, {f.bOut, f.p, f.r}},
                           {layer.factors + ".S", dtype, {f.bOut, f.bIn, f.r}},
                           {layer.factors + ".Vt", dtype, {f.bIn, f.r, f.q}}};
-    Outcome outcome = toOutcome(*result);
-    outcome.outputError = result->outputError;
-    return outcome;
+    return toOutcome(*result);
   }
 
-  Result<Outcome> factorizeGblrLayer(FactorizedLayer &layer, MatrixRef weight,
-                                     GblrMethod gblrFinder,
-                                     const std::string &directory,
-                                     const ProgressCallback &report) {
+  Result<Outcome> factorizeGblrLayer(
+      FactorizedLayer &layer, MatrixRef weight, GblrMethod gblrFinder,
+      const std::optional<MomentsFile> &momentsFile,
+      const std::string &directory, const ProgressCallback &report) {
     GblrOptions options;
     options.budget = layer.linear.getPlanAttr().getBudget();
     options.method = gblrFinder;
     options.minComponentParameters = gblrMinComponent;
+    std::vector<float> values;
+    if (Result<void> done =
+            calibrate(layer, weight, momentsFile, values, options);
+        !done)
+      return Error{done.error()};
     Result<GblrLayerResult> result =
         factorizeToDirectory(directory, layer.factors, weight, options, report);
     if (!result)

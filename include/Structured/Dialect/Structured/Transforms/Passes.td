@@ -362,7 +362,7 @@ def Factorize : Pass<"structured-factorize", "::mlir::ModuleOp"> {
            "Algorithm 2">,
     Option<"gblrMethod", "gblr-method", "std::string", "\"greedy\"",
            "Of GBLR. greedy: residual pursuit and coordinate descent; "
-           "energy-runs: a baseline">,
+           "energy-runs: a baseline, without moments">,
     Option<"gblrMinComponent", "gblr-min-component", "int64_t", "32",
            "The fewest parameters of a GBLR component: fewer give lower errors "
            "and more components">,
