@@ -13,10 +13,17 @@
 #include <cmath>
 #include <iterator>
 #include <numeric>
+#include <sstream>
 #include <string>
 #include <tuple>
 
 using namespace structured;
+
+static std::string toText(double value) {
+  std::ostringstream text;
+  text << value;
+  return text.str();
+}
 
 /// The choices on the lower convex hull, by ascending cost and falling loss.
 static std::vector<size_t> getHull(const std::vector<Choice> &choices) {
@@ -42,16 +49,27 @@ static std::vector<size_t> getHull(const std::vector<Choice> &choices) {
   return hull;
 }
 
-Result<std::vector<size_t>>
-structured::allocateBudget(const std::vector<std::vector<Choice>> &layers,
-                           int64_t budget) {
-  struct Step {
-    size_t layer, from, to;
-    double saving; ///< of loss, per cost
-  };
+namespace {
+/// A step along a layer's hull.
+struct Step {
+  size_t layer, from, to;
+  double saving; ///< of loss, per cost
+};
+
+struct Hulls {
+  /// Of each layer, the indices of the cheapest choice and of that of the least
+  /// loss.
+  std::vector<size_t> cheapest, best;
+  /// Those that save most come first. Along a hull savings fall: the steps of a
+  /// layer are in order.
   std::vector<Step> steps;
-  std::vector<size_t> chosen(layers.size());
-  int64_t cost = 0;
+};
+} // namespace
+
+/// The steps along the hulls of all layers; or what is wrong with the choices.
+static Result<Hulls>
+getHulls(const std::vector<std::vector<Choice>> &layers) {
+  Hulls hulls;
   for (size_t layer = 0; layer < layers.size(); ++layer) {
     const std::vector<Choice> &choices = layers[layer];
     if (choices.empty())
@@ -63,24 +81,37 @@ structured::allocateBudget(const std::vector<std::vector<Choice>> &layers,
             " has a choice of negative cost or loss, or of a loss that "
             "is no number"};
     std::vector<size_t> hull = getHull(choices);
-    chosen[layer] = hull.front();
-    cost += choices[hull.front()].cost;
+    hulls.cheapest.push_back(hull.front());
+    hulls.best.push_back(hull.back());
     for (size_t i = 1; i < hull.size(); ++i) {
       const Choice &from = choices[hull[i - 1]], &to = choices[hull[i]];
-      steps.push_back(
+      hulls.steps.push_back(
           {layer, hull[i - 1], hull[i],
            (from.loss - to.loss) / static_cast<double>(to.cost - from.cost)});
     }
   }
+  std::sort(hulls.steps.begin(), hulls.steps.end(),
+            [](const Step &a, const Step &b) {
+              return std::tie(b.saving, a.layer, a.to) <
+                     std::tie(a.saving, b.layer, b.to);
+            });
+  return hulls;
+}
+
+Result<std::vector<size_t>>
+structured::allocateBudget(const std::vector<std::vector<Choice>> &layers,
+                           int64_t budget) {
+  Result<Hulls> hulls = getHulls(layers);
+  if (!hulls)
+    return Error{hulls.error()};
+  std::vector<size_t> chosen = hulls->cheapest;
+  int64_t cost = 0;
+  for (size_t layer = 0; layer < layers.size(); ++layer)
+    cost += layers[layer][chosen[layer]].cost;
   if (cost > budget)
     return Error{"the budget of " + std::to_string(budget) +
                  " is below the least possible cost, " + std::to_string(cost)};
-  // Along a hull savings fall: the steps of a layer stay in order.
-  std::sort(steps.begin(), steps.end(), [](const Step &a, const Step &b) {
-    return std::tie(b.saving, a.layer, a.to) <
-           std::tie(a.saving, b.layer, b.to);
-  });
-  for (const Step &step : steps) {
+  for (const Step &step : hulls->steps) {
     int64_t extra =
         layers[step.layer][step.to].cost - layers[step.layer][step.from].cost;
     if (chosen[step.layer] != step.from || cost + extra > budget)
@@ -91,24 +122,50 @@ structured::allocateBudget(const std::vector<std::vector<Choice>> &layers,
   return chosen;
 }
 
-void ErrorCurve::add(int64_t rank, double relativeError) {
-  assert(rank > points.back().rank && "ranks must ascend");
+Result<std::vector<size_t>>
+structured::allocateLoss(const std::vector<std::vector<Choice>> &layers,
+                         double maxLoss) {
+  Result<Hulls> hulls = getHulls(layers);
+  if (!hulls)
+    return Error{hulls.error()};
+  if (!(maxLoss >= 0) || !std::isfinite(maxLoss))
+    return Error{"the bound of the loss must be a number of at least 0"};
+  std::vector<size_t> chosen = hulls->best;
+  double loss = 0;
+  for (size_t layer = 0; layer < layers.size(); ++layer)
+    loss += layers[layer][chosen[layer]].loss;
+  if (loss > maxLoss)
+    return Error{"the bound of the loss, " + toText(maxLoss) +
+                 ", is below the least possible loss, " + toText(loss)};
+  for (auto step = hulls->steps.rbegin(); step != hulls->steps.rend(); ++step) {
+    double extra = layers[step->layer][step->from].loss -
+                   layers[step->layer][step->to].loss;
+    if (chosen[step->layer] != step->to || loss + extra > maxLoss)
+      continue;
+    chosen[step->layer] = step->from;
+    loss += extra;
+  }
+  return chosen;
+}
+
+void ErrorCurve::add(int64_t cost, double relativeError) {
+  assert(cost > points.back().cost && "costs must ascend");
   double logSquaredError =
       std::log(std::max(relativeError * relativeError, 1e-12));
   points.push_back(
-      {rank, std::min(logSquaredError, points.back().logSquaredError)});
+      {cost, std::min(logSquaredError, points.back().logSquaredError)});
 }
 
-double ErrorCurve::getSquaredError(int64_t rank) const {
-  assert(rank >= 0 && rank <= getLargestRank() && "outside of the curve");
+double ErrorCurve::getSquaredError(int64_t cost) const {
+  assert(cost >= 0 && cost <= getLargestCost() && "outside of the curve");
   auto right = std::lower_bound(
-      points.begin(), points.end(), rank,
-      [](const Point &point, int64_t value) { return point.rank < value; });
-  if (right->rank == rank)
+      points.begin(), points.end(), cost,
+      [](const Point &point, int64_t value) { return point.cost < value; });
+  if (right->cost == cost)
     return std::exp(right->logSquaredError);
   auto left = std::prev(right);
-  double share = static_cast<double>(rank - left->rank) /
-                 static_cast<double>(right->rank - left->rank);
+  double share = static_cast<double>(cost - left->cost) /
+                 static_cast<double>(right->cost - left->cost);
   return std::exp((1 - share) * left->logSquaredError +
                   share * right->logSquaredError);
 }

@@ -39,23 +39,34 @@ struct Choice {
 Result<std::vector<size_t>>
 allocateBudget(const std::vector<std::vector<Choice>> &layers, int64_t budget);
 
-/// An error curve through few measured points, as a function of rank: the
-/// squared error between points is interpolated log-linearly, as errors fall
-/// about exponentially with rank, from 1 at rank 0. Errors are made to fall
-/// monotonically; below 1e-12 they count as that.
+/// The converse: picks the choices so that the losses sum to at most `maxLoss`
+/// and the costs to little. From the choices of the least loss, the step back
+/// along a hull that saves most cost per loss and still fits is taken, over and
+/// over; the result is optimal among hull points for the loss that it has, with
+/// the same reservation.
+///
+/// Errors: those of the choices above; a bound that is negative, no number, or
+/// below the sum of the least losses.
+Result<std::vector<size_t>>
+allocateLoss(const std::vector<std::vector<Choice>> &layers, double maxLoss);
+
+/// An error curve through few measured points, as a function of a cost (of
+/// parameters, say): the squared error between points is interpolated
+/// log-linearly, as errors fall about exponentially with it, from 1 at cost 0.
+/// Errors are made to fall monotonically; below 1e-12 they count as that.
 class ErrorCurve {
 public:
-  /// Adds a measured relative error; ranks must ascend from 1.
-  void add(int64_t rank, double relativeError);
+  /// Adds a measured relative error; costs must ascend from 1.
+  void add(int64_t cost, double relativeError);
 
-  /// The squared error at a rank up to the largest added.
-  double getSquaredError(int64_t rank) const;
+  /// The squared error at a cost up to the largest added.
+  double getSquaredError(int64_t cost) const;
 
-  int64_t getLargestRank() const { return points.back().rank; }
+  int64_t getLargestCost() const { return points.back().cost; }
 
 private:
   struct Point {
-    int64_t rank;
+    int64_t cost;
     double logSquaredError;
   };
   std::vector<Point> points{{0, 0}};

@@ -31,7 +31,6 @@
 
 // Refusals.
 // DEFINE: %{plan} = not structured-opt %t/model.mlir --structured-plan
-// RUN: %{plan}='structure=gblr max-error=0.1' 2>&1 | FileCheck --check-prefix=MAXERROR %s
 // RUN: sed -e 's/"budget": 480/"budget": 1920/' %t/plan.json > %t/large.json
 // RUN: %{plan}=read=%t/large.json 2>&1 | FileCheck --check-prefix=LARGE %s
 // RUN: sed -e 's/"budget": 480/"budget": 0/' %t/plan.json > %t/zero.json
@@ -67,7 +66,6 @@
 // REUSED: [1/2] fc: {{.*}} (reused)
 // REUSED: [2/2] half: {{.*}} (reused)
 // BASELINE: structured.gblr.matmul
-// MAXERROR: error: structured-plan: max-error plans BLAST only; GBLR takes keep
 // LARGE: error: layer 'fc': the budget of 1920 parameters in '{{.*}}large.json' is not below the 1920 of 48 x 40
 // ZERO: error: structured-plan: '{{.*}}zero.json': entry 0 (fc) must have a 'budget' of at least 1
 // METHOD: error: structured-factorize: unknown gblr-method 'olb'; expected greedy or energy-runs

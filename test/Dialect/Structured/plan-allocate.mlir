@@ -24,10 +24,10 @@
 // FAIR: error: structured-plan: unknown allocation 'fair'; expected uniform or global
 // REDEFINE: %{options} = allocate=global max-error=0.1
 // RUN: %{plan} BOTH
-// BOTH: error: structured-plan: allocate=global shares the budget 'keep' and cannot be combined with max-error
+// BOTH: error: structured-plan: allocate=global shares one budget and cannot be combined with max-error
 // REDEFINE: %{options} = importance=%t/importance.json
 // RUN: %{plan} UNIFORM
-// UNIFORM: error: structured-plan: moments and importance are for allocate=global
+// UNIFORM: error: structured-plan: moments, importance, candidate-structures, budget, max-loss, read-curves and write-curves are for allocate=global
 // REDEFINE: %{options} = allocate=global blocks=2 keep=0.01
 // RUN: %{plan} BUDGET
 // BUDGET: error: structured-plan: the budget of 122 is below the least possible cost, 3168
@@ -45,6 +45,10 @@
 // RUN: %{plan} FEW
 // FEW: error: layer 'easy': second moments of the inputs: 15 samples are too few
 
+// REDEFINE: %{options} = allocate=global structure=dense
+// RUN: %{plan} DENSE
+// DENSE: error: structured-plan: allocate=global with structure=dense has nothing to choose
+
 //--- importance.json
 {"easy": 1, "hard": 10, "other": 1}
 //--- missing.json
@@ -55,12 +59,18 @@
 import json
 import sys
 
-layers = json.load(open(sys.argv[1]))["layers"]
+plan = json.load(open(sys.argv[1]))
+layers = plan["layers"]
 total, kept = (sum(layer[key] for layer in layers) for key in ("dense_parameters", "parameters"))
 assert 0.85 * float(sys.argv[2]) * total < kept <= float(sys.argv[2]) * total, layers
+allocation = plan["allocation"]
+assert (allocation["budget"], allocation["cost"], allocation["dense_cost"],
+        allocation["max_cost"]) == ("parameters", kept, total, int(float(sys.argv[2]) * total)), allocation
 rank = {layer["layer"]: layer.get("rank", 64) for layer in layers}
 error = {layer["layer"]: layer.get("expected_error", 0) for layer in layers}
 if "calibrated" not in sys.argv[1]:
+    loss = sum(w * error[name] ** 2 for name, w in (("easy", 1), ("hard", 10), ("other", 1)))
+    assert abs(allocation["expected_loss"] - loss) < 1e-6 * loss, (allocation, loss)
     assert rank["easy"] <= 16 and error["easy"] < 0.05, layers
     assert rank["hard"] > rank["other"] and error["hard"] < error["other"], layers
 assert all(0 <= e < 1 for e in error.values()), layers

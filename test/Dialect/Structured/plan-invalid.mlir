@@ -39,6 +39,9 @@
 // REDEFINE: %{options} = read=%t/key.json
 // RUN: %{plan} KEY
 // KEY: error: structured-plan: '{{.*}}key.json': entry 0 has the unknown key 'ranks'
+// REDEFINE: %{options} = read=%t/file-key.json
+// RUN: %{plan} FILEKEY
+// FILEKEY: error: structured-plan: '{{.*}}file-key.json' has the unknown key 'layer'
 // REDEFINE: %{options} = read=%t/rank0.json
 // RUN: %{plan} RANKZERO
 // RANKZERO: error: structured-plan: '{{.*}}rank0.json': entry 0 (fc) must have a 'rank' of at least 1
@@ -76,6 +79,8 @@
 {"version": 2, "layers": []}
 //--- key.json
 {"version": 1, "layers": [{"layer": "fc", "shape": [32, 16], "structure": "blast", "ranks": 4}]}
+//--- file-key.json
+{"version": 1, "layers": [], "layer": "fc"}
 //--- rank0.json
 {"version": 1, "layers": [{"layer": "fc", "shape": [32, 16], "structure": "blast", "b_out": 2, "b_in": 2, "rank": 0}]}
 //--- twice.json

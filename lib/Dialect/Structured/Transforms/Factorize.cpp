@@ -180,7 +180,8 @@ private:
 
   static llvm::json::Object makeRecord(LinearOp linear, StringRef decision) {
     int64_t count = linear.getParameterCount();
-    return llvm::json::Object{
+    int64_t tokens = linear.getInput().getType().getDimSize(0);
+    llvm::json::Object record{
         {"layer", linear.getLayer().value_or("").str()},
         {"shape",
          llvm::json::Array{linear.getOutFeatures(), linear.getInFeatures()}},
@@ -190,6 +191,9 @@ private:
         {"multiply_adds", count},
         {"relative_error", 0.0},
         {"decision", decision.str()}};
+    if (ShapedType::isStatic(tokens))
+      record["tokens"] = tokens;
+    return record;
   }
 
   /// Factorises the layer's weight into its file of the work directory and

@@ -2,6 +2,7 @@
 // Exceptions. See LICENSE for license information.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 
+#include "CurvesFile.h"
 #include "DenseWeight.h"
 #include "JsonFile.h"
 #include "LayerFilter.h"
@@ -19,6 +20,8 @@
 #include "llvm/ADT/StringSet.h"
 #include "llvm/Support/Format.h"
 
+#include <chrono>
+
 namespace structured {
 #define GEN_PASS_DEF_PLAN
 #include "Structured/Dialect/Structured/Transforms/Passes.h.inc"
@@ -30,10 +33,16 @@ using namespace structured;
 /// Ranks under `max-error` are multiples of this.
 static constexpr int64_t kRankStep = 16;
 
-/// Under `allocate=global`: the kept fractions of a layer at which errors are
-/// measured, and the step of the ranks to choose from.
+/// Under `allocate=global`: the kept fractions of a layer at which BLAST's
+/// errors are measured, and the step of the ranks to choose from. A trial of
+/// GBLR takes several times as long, hence fewer.
 static constexpr double kMeasuredFractions[] = {0.08, 0.2, 0.4, 0.65, 0.95};
+static constexpr double kMeasuredGblrFractions[] = {0.1, 0.35, 0.65, 0.95};
 static constexpr int64_t kAllocatedRankStep = 8;
+
+/// GBLR's budgets to choose from, under `allocate=global` and `max-error`, are
+/// multiples of this part of the dense matrix.
+static constexpr int64_t kBudgetSteps = 32;
 
 static std::string toText(double value) {
   std::string text;
@@ -61,8 +70,6 @@ private:
     if (structure != "blast" && structure != "gblr" && structure != "dense")
       return emitOptionError() << "unknown structure '" << structure
                                << "'; expected blast, gblr or dense";
-    if (structure == "gblr" && maxError != 0.0)
-      return emitOptionError() << "max-error plans BLAST only; GBLR takes keep";
     if (!(keep > 0.0 && keep < 1.0))
       return emitOptionError() << "keep must lie between 0 and 1, got " << keep;
     if (!(maxError >= 0.0 && maxError < 1.0))
@@ -71,17 +78,37 @@ private:
     if (allocate != "uniform" && allocate != "global")
       return emitOptionError() << "unknown allocation '" << allocate
                                << "'; expected uniform or global";
-    if (allocate == "global" && structure == "gblr")
+    if (budget != "parameters" && budget != "multiply-adds")
+      return emitOptionError() << "unknown budget '" << budget
+                               << "'; expected parameters or multiply-adds";
+    if (!(maxLoss >= 0.0) || std::isinf(maxLoss))
       return emitOptionError()
-             << "allocate=global chooses among BLAST and dense, "
-                "not GBLR";
+             << "max-loss must be a number of at least 0, got " << maxLoss;
+    for (const std::string &candidate : candidateStructures)
+      if (candidate != "blast" && candidate != "gblr")
+        return emitOptionError() << "unknown candidate structure '" << candidate
+                                 << "'; expected blast or gblr";
+    if (allocate == "global" && structure == "dense")
+      return emitOptionError()
+             << "allocate=global with structure=dense has nothing to choose";
     if (allocate == "global" && maxError > 0.0)
       return emitOptionError()
-             << "allocate=global shares the budget 'keep' and cannot be "
-                "combined with max-error";
-    if (allocate != "global" && (!moments.empty() || !importance.empty()))
+             << "allocate=global shares one budget and cannot be combined with "
+                "max-error";
+    if (allocate != "global" &&
+        (!moments.empty() || !importance.empty() || !readCurves.empty() ||
+         !writeCurves.empty() || !candidateStructures.empty() ||
+         budget != "parameters" || maxLoss > 0.0))
       return emitOptionError()
-             << "moments and importance are for allocate=global";
+             << "moments, importance, candidate-structures, budget, max-loss, "
+                "read-curves and write-curves are for allocate=global";
+    if (!readCurves.empty() && !moments.empty())
+      return emitOptionError()
+             << "read-curves has the errors: moments would not be used";
+    if (dynamicTokens < 1)
+      return emitOptionError() << "dynamic-tokens must be at least 1";
+    if (gblrIterations < 1)
+      return emitOptionError() << "gblr-iterations must be at least 1";
     if (blocks < 1 || blocksOut < 0 || blocksIn < 0 ||
         llvm::any_of(candidateBlocks, [](int64_t count) { return count < 1; }))
       return emitOptionError() << "there must be at least 1 block";
@@ -128,7 +155,8 @@ private:
     for (auto [linear, layer] : llvm::zip_equal(linears, *plan))
       apply(linear, layer);
     if (!writePath.empty())
-      if (Result<void> written = writePlanFile(writePath, *plan); !written)
+      if (Result<void> written = writePlanFile(writePath, *plan, allocation);
+          !written)
         return emitOptionError() << written.error();
     return success();
   }
@@ -222,7 +250,7 @@ private:
 
   FailureOr<std::vector<LayerPlan>> decide(ArrayRef<LinearOp> linears) {
     Result<WeightsSet> weightsSet = WeightsSet::open(
-        maxError > 0.0 || allocate == "global"
+        maxError > 0.0 || (allocate == "global" && readCurves.empty())
             ? std::vector<std::string>(weights.begin(), weights.end())
             : std::vector<std::string>());
     if (!weightsSet)
@@ -235,65 +263,89 @@ private:
       plan.push_back(std::move(*layer));
     }
     if (allocate == "global" &&
-        failed(allocateRanks(linears, plan, *weightsSet)))
+        failed(allocateCandidates(linears, plan, *weightsSet)))
       return failure();
     return plan;
   }
 
   //===--------------------------------------------------------------------===//
-  // Ranks under one budget
+  // One budget for all layers
   //===--------------------------------------------------------------------===//
 
-  /// Chooses among dense and the ranks of each planned layer so that together
-  /// they keep `keep` of their parameters.
-  LogicalResult allocateRanks(ArrayRef<LinearOp> linears,
-                              std::vector<LayerPlan> &plan,
-                              const WeightsSet &weightsSet) {
-    std::optional<MomentsFile> momentsFile;
-    if (!moments.empty()) {
-      Result<MomentsFile> opened = MomentsFile::open(moments);
-      if (!opened)
-        return emitOptionError() << opened.error();
-      momentsFile = std::move(*opened);
-    }
+  /// Chooses among the candidates of each planned layer so that together they
+  /// keep `keep` of their parameters or multiply-adds, or lose `max-loss`.
+  LogicalResult allocateCandidates(ArrayRef<LinearOp> linears,
+                                   std::vector<LayerPlan> &plan,
+                                   const WeightsSet &weightsSet) {
     FailureOr<llvm::StringMap<double>> weightOfLayer = readImportance();
     if (failed(weightOfLayer))
       return failure();
-
+    // What is missing should not show after an hour of trials.
     SmallVector<size_t> indices;
-    std::vector<std::vector<LayerPlan>> candidates;
-    std::vector<std::vector<Choice>> choices;
-    int64_t total = 0;
     for (auto [index, layer] : llvm::enumerate(plan)) {
       if (layer.structure == "dense")
         continue;
-      auto weight = weightOfLayer->find(layer.layer);
-      if (!importance.empty() && weight == weightOfLayer->end())
+      if (!importance.empty() && !weightOfLayer->contains(layer.layer))
         return emitOptionError()
                << "'" << importance << "' does not name the layer '"
                << layer.layer << "'";
-      double scale = importance.empty() ? 1.0 : weight->second;
-      FailureOr<std::vector<LayerPlan>> measured =
-          measureCandidates(linears[index], layer, weightsSet, momentsFile);
-      if (failed(measured))
-        return failure();
       indices.push_back(index);
-      total += layer.m * layer.n;
-      std::vector<Choice> &ofLayer = choices.emplace_back();
-      for (const LayerPlan &candidate : *measured)
-        ofLayer.push_back(
-            {candidate.getParameterCount(),
-             scale * candidate.expectedError * candidate.expectedError});
-      candidates.push_back(std::move(*measured));
     }
+    FailureOr<std::vector<LayerCurves>> curves =
+        readCurves.empty() ? measureCurves(linears, plan, indices, weightsSet)
+                           : readMeasuredCurves(linears, plan, indices);
+    if (failed(curves))
+      return failure();
+    if (!writeCurves.empty())
+      if (Result<void> written = writeCurvesFile(writeCurves, *curves);
+          !written)
+        return emitOptionError() << written.error();
+
+    std::vector<std::vector<LayerPlan>> candidates;
+    std::vector<std::vector<Choice>> choices;
+    allocation.emplace();
+    allocation->budget = budget;
+    for (auto [index, ofLayer] : llvm::zip_equal(indices, *curves)) {
+      LinearOp linear = linears[index];
+      double scale =
+          importance.empty() ? 1.0 : weightOfLayer->lookup(ofLayer.layer);
+      // A structured layer takes a multiply-add for each parameter and token,
+      // as a dense one (StructuredLayerOpInterface).
+      int64_t tokens = budget == "parameters" ? 1 : countTokens(linear);
+      std::vector<Choice> &choicesOfLayer = choices.emplace_back();
+      for (const LayerPlan &candidate :
+           candidates.emplace_back(getCandidates(linear, ofLayer)))
+        choicesOfLayer.push_back(
+            {tokens * candidate.getParameterCount(),
+             scale * candidate.expectedError * candidate.expectedError});
+      allocation->denseCost += tokens * linear.getMultiplyAddsPerToken();
+    }
+    if (maxLoss > 0.0)
+      allocation->maxLoss = maxLoss;
+    else
+      allocation->maxCost = static_cast<int64_t>(keep * allocation->denseCost);
     Result<std::vector<size_t>> chosen =
-        allocateBudget(choices, static_cast<int64_t>(keep * total));
+        maxLoss > 0.0 ? allocateLoss(choices, maxLoss)
+                      : allocateBudget(choices, *allocation->maxCost);
     if (!chosen)
       return emitOptionError() << chosen.error();
-    for (auto [index, ofLayer, choice] :
-         llvm::zip_equal(indices, candidates, *chosen))
+    for (auto [index, ofLayer, choicesOfLayer, choice] :
+         llvm::zip_equal(indices, candidates, choices, *chosen)) {
       plan[index] = std::move(ofLayer[choice]);
+      allocation->cost += choicesOfLayer[choice].cost;
+      allocation->loss += choicesOfLayer[choice].loss;
+    }
     return success();
+  }
+
+  int64_t countTokens(LinearOp linear) {
+    int64_t tokens = linear.getInput().getType().getDimSize(0);
+    if (ShapedType::isStatic(tokens))
+      return tokens;
+    linear.emitRemark() << "layer '" << *linear.getLayer()
+                        << "' has a dynamic number of tokens; it counts as "
+                        << dynamicTokens.getValue();
+    return dynamicTokens;
   }
 
   /// The layer's importance by its name, from the file `importance`.
@@ -318,55 +370,211 @@ private:
     return weightOfLayer;
   }
 
-  /// What the layer may become, with the error to expect: dense, or any rank of
-  /// an error curve through few trial factorisations.
-  FailureOr<std::vector<LayerPlan>>
-  measureCandidates(LinearOp linear, const LayerPlan &layer,
-                    const WeightsSet &weightsSet,
-                    const std::optional<MomentsFile> &momentsFile) {
-    auto fail = [&](const std::string &message) {
-      return linear.emitError() << "layer '" << layer.layer << "': " << message;
-    };
+  /// Whether the layer may become of the structure.
+  bool isCandidate(StringRef candidate) const {
+    return candidateStructures.empty()
+               ? structure == candidate
+               : llvm::is_contained(candidateStructures, candidate);
+  }
+
+  /// The curves that the layer is to have, without points.
+  std::vector<MeasuredCurve> getCurvesToMeasure(const LayerPlan &layer) const {
+    std::vector<MeasuredCurve> curves;
+    if (isCandidate("blast"))
+      for (auto [bOut, bIn] : getBlockCounts(layer))
+        curves.push_back({"blast", bOut, bIn, {}});
+    if (isCandidate("gblr"))
+      curves.push_back({"gblr", 0, 0, {}});
+    return curves;
+  }
+
+  /// The curves of the file `read-curves`, those that are asked for.
+  FailureOr<std::vector<LayerCurves>>
+  readMeasuredCurves(ArrayRef<LinearOp> linears, ArrayRef<LayerPlan> plan,
+                     ArrayRef<size_t> indices) {
+    Result<std::vector<LayerCurves>> file = readCurvesFile(readCurves);
+    if (!file)
+      return emitOptionError() << file.error();
+    std::vector<LayerCurves> result;
+    for (size_t index : indices) {
+      const LayerPlan &layer = plan[index];
+      auto found = llvm::find_if(*file, [&](const LayerCurves &entry) {
+        return entry.layer == layer.layer;
+      });
+      LinearOp linear = linears[index];
+      auto fail = [&] {
+        return linear.emitError() << "layer '" << layer.layer << "': '"
+                                  << readCurves << "' has no ";
+      };
+      if (found == file->end() || found->m != layer.m || found->n != layer.n)
+        return fail() << "curves for it as a " << layer.m << " x " << layer.n
+                      << " matrix";
+      LayerCurves ofLayer{layer.layer, layer.m, layer.n, {}};
+      for (const MeasuredCurve &wanted : getCurvesToMeasure(layer)) {
+        auto curve =
+            llvm::find_if(found->curves, [&](const MeasuredCurve &entry) {
+              return entry.structure == wanted.structure &&
+                     entry.bOut == wanted.bOut && entry.bIn == wanted.bIn;
+            });
+        if (curve == found->curves.end() && wanted.structure == "gblr")
+          return fail() << "curve of GBLR for it";
+        if (curve == found->curves.end())
+          return fail() << "curve of BLAST with " << wanted.bOut << " : "
+                        << wanted.bIn << " blocks for it";
+        if (curve->points.back().parameters >= layer.m * layer.n)
+          return fail() << "curve of structures smaller than the dense matrix";
+        ofLayer.curves.push_back(*curve);
+      }
+      result.push_back(std::move(ofLayer));
+    }
+    return result;
+  }
+
+  /// Measures the error curves of the planned layers by trial factorisations.
+  FailureOr<std::vector<LayerCurves>>
+  measureCurves(ArrayRef<LinearOp> linears, ArrayRef<LayerPlan> plan,
+                ArrayRef<size_t> indices, const WeightsSet &weightsSet) {
+    std::optional<MomentsFile> momentsFile;
+    if (!moments.empty()) {
+      Result<MomentsFile> opened = MomentsFile::open(moments);
+      if (!opened)
+        return emitOptionError() << opened.error();
+      momentsFile = std::move(*opened);
+    }
+    std::vector<LayerCurves> result;
+    for (auto [count, index] : llvm::enumerate(indices)) {
+      LinearOp linear = linears[index];
+      const LayerPlan &layer = plan[index];
+      auto start = std::chrono::steady_clock::now();
+      Result<LayerCurves> measured =
+          measureLayer(linear, layer, weightsSet, momentsFile);
+      if (!measured)
+        return linear.emitError()
+               << "layer '" << layer.layer << "': " << measured.error();
+      std::chrono::duration<double> seconds =
+          std::chrono::steady_clock::now() - start;
+      if (progress)
+        llvm::errs() << "[" << count + 1 << "/" << indices.size() << "] "
+                     << layer.layer << ": " << layer.m << " x " << layer.n
+                     << llvm::format(": error curves, %.1f s\n",
+                                     seconds.count());
+      result.push_back(std::move(*measured));
+    }
+    return result;
+  }
+
+  Result<LayerCurves>
+  measureLayer(LinearOp linear, const LayerPlan &layer,
+               const WeightsSet &weightsSet,
+               const std::optional<MomentsFile> &momentsFile) {
     Result<HostTensor> weight = readWeight(linear.getWeight(), weightsSet);
     if (!weight)
-      return fail(weight.error());
+      return Error{weight.error()};
+    MatrixRef matrix{weight->values.data(), layer.m, layer.n};
     std::vector<float> layerMoments;
-    BlastOptions options;
-    options.maxIterations = iterations;
-    options.damping = damping;
+    std::optional<InputMoments> inputMoments;
     if (momentsFile) {
       Result<InputMoments> read =
           momentsFile->read(layer.layer, layer.n, layerMoments);
       if (!read)
-        return fail(read.error());
-      options.inputMoments = *read;
+        return Error{read.error()};
+      inputMoments = *read;
     }
+    LayerCurves result{layer.layer, layer.m, layer.n,
+                       getCurvesToMeasure(layer)};
+    for (MeasuredCurve &curve : result.curves) {
+      Result<void> measured = curve.structure == "blast"
+                                  ? measureBlast(matrix, inputMoments, curve)
+                                  : measureGblr(matrix, inputMoments, curve);
+      if (!measured)
+        return Error{measured.error()};
+    }
+    llvm::erase_if(result.curves, [](const MeasuredCurve &curve) {
+      return curve.points.empty();
+    });
+    return result;
+  }
 
+  Result<void> measureBlast(MatrixRef matrix,
+                            const std::optional<InputMoments> &inputMoments,
+                            MeasuredCurve &curve) const {
+    BlastOptions options;
+    options.bOut = curve.bOut;
+    options.bIn = curve.bIn;
+    options.maxIterations = iterations;
+    options.inputMoments = inputMoments;
+    options.damping = damping;
+    int64_t lastRank = 0;
+    for (double fraction : kMeasuredFractions) {
+      options.rank = getBlastRank(matrix.rows, matrix.cols, curve.bOut,
+                                  curve.bIn, fraction, /*multiple=*/1);
+      if (options.rank <= lastRank)
+        continue;
+      lastRank = options.rank;
+      Result<BlastResult> result = factorizeBlast(matrix, options);
+      if (!result)
+        return Error{result.error()};
+      curve.points.push_back(
+          {result->factors.getNumParameters(),
+           result->outputError.value_or(result->relativeError)});
+    }
+    return {};
+  }
+
+  Result<void> measureGblr(MatrixRef matrix,
+                           const std::optional<InputMoments> &inputMoments,
+                           MeasuredCurve &curve) const {
+    GblrOptions options;
+    options.maxIterations = gblrIterations;
+    options.inputMoments = inputMoments;
+    options.damping = damping;
+    for (double fraction : kMeasuredGblrFractions) {
+      options.budget = getGblrBudget(matrix.rows, matrix.cols, fraction);
+      if (!paysForComponent(matrix.rows, matrix.cols, options.budget))
+        continue;
+      Result<GblrResult> result = factorizeGblr(matrix, options);
+      if (!result)
+        return Error{result.error()};
+      curve.points.push_back(
+          {options.budget,
+           result->outputError.value_or(result->relativeError)});
+    }
+    return {};
+  }
+
+  /// What the layer may become, with the error to expect: dense, or any rank or
+  /// budget of its error curves.
+  std::vector<LayerPlan> getCandidates(LinearOp linear,
+                                       const LayerCurves &layer) const {
     std::vector<LayerPlan> candidates{
         makeDense(linear, "the allocation says so")};
-    for (auto [bOut, bIn] : getBlockCounts(layer)) {
-      LayerPlan candidate = layer;
-      candidate.bOut = options.bOut = bOut;
-      candidate.bIn = options.bIn = bIn;
+    for (const MeasuredCurve &measured : layer.curves) {
       ErrorCurve curve;
-      for (double fraction : kMeasuredFractions) {
-        options.rank = getBlastRank(layer.m, layer.n, bOut, bIn, fraction,
-                                    /*multiple=*/1);
-        if (options.rank <= curve.getLargestRank())
-          continue;
-        Result<BlastResult> result =
-            factorizeBlast({weight->values.data(), layer.m, layer.n}, options);
-        if (!result)
-          return fail(result.error());
-        curve.add(options.rank,
-                  result->outputError.value_or(result->relativeError));
+      for (const MeasuredCurve::Point &point : measured.points)
+        curve.add(point.parameters, point.relativeError);
+      LayerPlan candidate = makeDense(linear, "");
+      candidate.structure = measured.structure;
+      candidate.bOut = measured.bOut;
+      candidate.bIn = measured.bIn;
+      auto add = [&] {
+        if (candidate.getParameterCount() > curve.getLargestCost())
+          return false;
+        candidate.expectedError =
+            std::sqrt(curve.getSquaredError(candidate.getParameterCount()));
+        candidates.push_back(candidate);
+        return true;
+      };
+      if (measured.structure == "gblr") {
+        for (int64_t step = 1; step < kBudgetSteps; ++step) {
+          candidate.budget = step * layer.m * layer.n / kBudgetSteps;
+          if (paysForComponent(layer.m, layer.n, candidate.budget) && !add())
+            break;
+        }
+        continue;
       }
       int64_t step = rankMultiple ? rankMultiple : kAllocatedRankStep;
-      for (int64_t rank = step; rank <= curve.getLargestRank(); rank += step) {
-        candidate.rank = rank;
-        candidate.expectedError = std::sqrt(curve.getSquaredError(rank));
-        candidates.push_back(candidate);
-      }
+      for (candidate.rank = step; add(); candidate.rank += step)
+        ;
     }
     return candidates;
   }
@@ -403,16 +611,20 @@ private:
                                    std::to_string(linear.getParameterCount()) +
                                    " parameters, fewer than 'min-parameters'");
     LayerPlan plan = makeDense(linear, "");
-    if (structure == "gblr")
-      return decideGblr(linear, std::move(plan));
-    plan.structure = "blast";
     if (allocate == "global") {
-      if (getBlockCounts(plan).empty())
+      if (getCurvesToMeasure(plan).empty())
         return makeDense(linear, "none of the candidate blocks divide " +
                                      std::to_string(plan.m) + " x " +
                                      std::to_string(plan.n));
+      // Which structure, the allocation says.
+      plan.structure = "";
       return plan;
     }
+    if (structure == "gblr")
+      return maxError > 0.0
+                 ? decideGblrByError(linear, std::move(plan), weightsSet)
+                 : decideGblr(linear, std::move(plan));
+    plan.structure = "blast";
     plan.bOut = blocksOut ? blocksOut : blocks;
     plan.bIn = blocksIn ? blocksIn : blocks;
     if (plan.m % plan.bOut || plan.n % plan.bIn)
@@ -429,11 +641,14 @@ private:
     return plan;
   }
 
+  static bool paysForComponent(int64_t m, int64_t n, int64_t budget) {
+    return budget >= std::min(GblrOptions().minComponentParameters, m + n);
+  }
+
   LayerPlan decideGblr(LinearOp linear, LayerPlan plan) const {
     plan.structure = "gblr";
     plan.budget = getGblrBudget(plan.m, plan.n, keep);
-    if (plan.budget <
-        std::min(GblrOptions().minComponentParameters, plan.m + plan.n))
+    if (!paysForComponent(plan.m, plan.n, plan.budget))
       return makeDense(linear, "keeping " + toText(keep) +
                                    " of it leaves no component");
     return plan;
@@ -456,43 +671,92 @@ private:
   /// multiples of kRankStep that take fewer parameters than the dense matrix.
   FailureOr<LayerPlan> decideByError(LinearOp linear, LayerPlan plan,
                                      const WeightsSet &weightsSet) {
-    Result<HostTensor> weight = readWeight(linear.getWeight(), weightsSet);
-    if (!weight)
-      return linear.emitError()
-             << "layer '" << plan.layer << "': " << weight.error();
-    auto getError = [&](int64_t rank) -> Result<double> {
-      BlastOptions options;
-      options.bOut = plan.bOut;
-      options.bIn = plan.bIn;
-      options.rank = rank;
-      options.maxIterations = iterations;
-      Result<BlastResult> result =
-          factorizeBlast({weight->values.data(), plan.m, plan.n}, options);
-      if (!result)
-        return Error{result.error()};
-      return result->relativeError;
-    };
     int64_t largest =
         (plan.m * plan.n - 1) / (plan.m + plan.n + plan.bOut * plan.bIn);
     largest = std::min({largest, plan.m, plan.n}) / kRankStep;
-    // Invariant: rank low·step does not reach the bound, high·step does.
-    int64_t low = 0, high = largest + 1;
-    while (high - low > 1) {
-      int64_t middle = (low + high) / 2;
-      Result<double> error = getError(middle * kRankStep);
-      if (!error)
-        return linear.emitError()
-               << "layer '" << plan.layer << "': " << error.error();
-      (*error <= maxError ? high : low) = middle;
-    }
-    if (high > largest)
+    FailureOr<int64_t> found = bisectError(
+        linear, weightsSet, largest,
+        [&](MatrixRef weight, int64_t step) -> Result<double> {
+          BlastOptions options;
+          options.bOut = plan.bOut;
+          options.bIn = plan.bIn;
+          options.rank = step * kRankStep;
+          options.maxIterations = iterations;
+          Result<BlastResult> result = factorizeBlast(weight, options);
+          if (!result)
+            return Error{result.error()};
+          return result->relativeError;
+        });
+    if (failed(found))
+      return failure();
+    if (*found > largest)
       return makeDense(linear,
                        "no rank with fewer parameters reaches an error of " +
                            toText(maxError));
-    plan.rank = high * kRankStep;
+    plan.rank = *found * kRankStep;
     return plan;
   }
 
+  /// The smallest budget that reaches `max-error`, by bisection over multiples
+  /// of 1/kBudgetSteps. More rounds never raise GBLR's error: what
+  /// `structured-factorize` finds in its own reaches it, too.
+  FailureOr<LayerPlan> decideGblrByError(LinearOp linear, LayerPlan plan,
+                                         const WeightsSet &weightsSet) {
+    plan.structure = "gblr";
+    auto getBudget = [&](int64_t step) {
+      return step * plan.m * plan.n / kBudgetSteps;
+    };
+    FailureOr<int64_t> found = bisectError(
+        linear, weightsSet, kBudgetSteps - 1,
+        [&](MatrixRef weight, int64_t step) -> Result<double> {
+          GblrOptions options;
+          options.budget = getBudget(step);
+          options.maxIterations = gblrIterations;
+          // What does not pay for a component leaves everything.
+          if (!paysForComponent(plan.m, plan.n, options.budget))
+            return 1.0;
+          Result<GblrResult> result = factorizeGblr(weight, options);
+          if (!result)
+            return Error{result.error()};
+          return result->relativeError;
+        });
+    if (failed(found))
+      return failure();
+    if (*found >= kBudgetSteps)
+      return makeDense(linear,
+                       "no budget with fewer parameters reaches an error of " +
+                           toText(maxError));
+    plan.budget = getBudget(*found);
+    return plan;
+  }
+
+  /// The smallest of the steps 1 … `largest` whose error is within `max-error`,
+  /// `largest` + 1 if none is.
+  FailureOr<int64_t>
+  bisectError(LinearOp linear, const WeightsSet &weightsSet, int64_t largest,
+              llvm::function_ref<Result<double>(MatrixRef, int64_t)> getError) {
+    auto fail = [&](const std::string &message) {
+      return linear.emitError()
+             << "layer '" << *linear.getLayer() << "': " << message;
+    };
+    Result<HostTensor> weight = readWeight(linear.getWeight(), weightsSet);
+    if (!weight)
+      return fail(weight.error());
+    MatrixRef matrix{weight->values.data(), linear.getOutFeatures(),
+                     linear.getInFeatures()};
+    // Invariant: step `low` does not reach the bound, `high` does.
+    int64_t low = 0, high = largest + 1;
+    while (high - low > 1) {
+      int64_t middle = (low + high) / 2;
+      Result<double> error = getError(matrix, middle);
+      if (!error)
+        return fail(error.error());
+      (*error <= maxError ? high : low) = middle;
+    }
+    return high;
+  }
+
+  std::optional<PlanAllocation> allocation;
   LayerFilter included, excluded;
 };
 } // namespace

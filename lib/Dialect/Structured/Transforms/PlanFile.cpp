@@ -74,6 +74,9 @@ structured::readPlanFile(const std::string &path) {
     return Error{"'" + path +
                  "' is no plan file of version 1: it must be an object with "
                  "'version': 1 and the array 'layers'"};
+  for (const auto &[key, unused] : *object)
+    if (key != "version" && key != "layers" && key != "allocation")
+      return Error{"'" + path + "' has the unknown key '" + key.str() + "'"};
   std::vector<LayerPlan> plan;
   llvm::StringSet<> seen;
   for (auto [index, entry] : llvm::enumerate(*layers)) {
@@ -89,8 +92,9 @@ structured::readPlanFile(const std::string &path) {
   return plan;
 }
 
-Result<void> structured::writePlanFile(const std::string &path,
-                                       const std::vector<LayerPlan> &plan) {
+Result<void> structured::writePlanFile(
+    const std::string &path, const std::vector<LayerPlan> &plan,
+    const std::optional<PlanAllocation> &allocation) {
   json::Array layers;
   for (const LayerPlan &layer : plan) {
     json::Object entry{{"layer", layer.layer},
@@ -111,6 +115,17 @@ Result<void> structured::writePlanFile(const std::string &path,
       entry["reason"] = layer.reason;
     layers.push_back(std::move(entry));
   }
-  return writeJsonFile(
-      path, json::Object{{"version", 1}, {"layers", std::move(layers)}});
+  json::Object file{{"version", 1}, {"layers", std::move(layers)}};
+  if (allocation) {
+    json::Object record{{"budget", allocation->budget},
+                        {"cost", allocation->cost},
+                        {"dense_cost", allocation->denseCost},
+                        {"expected_loss", allocation->loss}};
+    if (allocation->maxCost)
+      record["max_cost"] = *allocation->maxCost;
+    if (allocation->maxLoss)
+      record["max_loss"] = *allocation->maxLoss;
+    file["allocation"] = std::move(record);
+  }
+  return writeJsonFile(path, std::move(file));
 }

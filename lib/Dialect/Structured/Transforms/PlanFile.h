@@ -8,6 +8,7 @@
 #include "Structured/Weights/Result.h"
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -33,6 +34,17 @@ struct LayerPlan {
   }
 };
 
+/// How an allocation shared a budget among the planned layers, in parameters or
+/// in multiply-adds.
+struct PlanAllocation {
+  std::string budget = "parameters"; ///< or multiply-adds
+  int64_t cost = 0, denseCost = 0;   ///< of the planned layers together
+  double loss = 0; ///< the sum of importance · (error to expect)²
+  /// The bound that it kept: on the cost, or on the loss.
+  std::optional<int64_t> maxCost;
+  std::optional<double> maxLoss;
+};
+
 /// Reads a plan file, the format of docs/Plan.md:
 ///
 ///     {"version": 1, "layers": [{"layer": "fc", "shape": [32, 16],
@@ -41,14 +53,15 @@ struct LayerPlan {
 ///       "budget": 256}, ...]}
 ///
 /// Errors name the file and the entry: unreadable, not JSON, another version,
-/// an unknown or missing key, a value of the wrong kind, a layer named twice.
+/// an unknown or missing key (there or of the file), a value of the wrong kind, a layer named twice.
 Result<std::vector<LayerPlan>> readPlanFile(const std::string &path);
 
 /// Writes a plan file, whole or not at all. For the reader's sake each entry
 /// also says the layer's parameters, dense and planned, and the error to
-/// expect; `readPlanFile` ignores these.
+/// expect, and the file how they were allocated; `readPlanFile` ignores these.
 Result<void> writePlanFile(const std::string &path,
-                           const std::vector<LayerPlan> &plan);
+                           const std::vector<LayerPlan> &plan,
+                           const std::optional<PlanAllocation> &allocation);
 
 } // namespace structured
 

@@ -195,8 +195,7 @@ def Plan : Pass<"structured-plan", "::mlir::ModuleOp"> {
     Option<"keep", "keep", "double", "0.5",
            "Fraction of each layer's parameters to keep, between 0 and 1">,
     Option<"maxError", "max-error", "double", "0.0",
-           "Bound on each layer's relative Frobenius error, instead of `keep` "
-           "(BLAST only)">,
+           "Bound on each layer's relative Frobenius error, instead of `keep`">,
     Option<"blocks", "blocks", "int64_t", "4",
            "Blocks along both sides of the matrix">,
     Option<"blocksOut", "blocks-out", "int64_t", "0",
@@ -209,6 +208,18 @@ def Plan : Pass<"structured-plan", "::mlir::ModuleOp"> {
     Option<"allocate", "allocate", "std::string", "\"uniform\"",
            "uniform: `keep` of each layer; global: `keep` of all together, by "
            "measured errors">,
+    Option<"budget", "budget", "std::string", "\"parameters\"",
+           "What `keep` is a fraction of under allocate=global: parameters or "
+           "multiply-adds">,
+    Option<"dynamicTokens", "dynamic-tokens", "int64_t", "1",
+           "What a dynamic number of tokens counts as under "
+           "budget=multiply-adds">,
+    Option<"maxLoss", "max-loss", "double", "0.0",
+           "Under allocate=global, instead of `keep`: bound on the sum of "
+           "importance * squared relative error; 0: none">,
+    ListOption<"candidateStructures", "candidate-structures", "std::string",
+               "Structures to choose from under allocate=global, beside dense: "
+               "blast, gblr; default: `structure`">,
     ListOption<"candidateBlocks", "candidate-blocks", "int64_t",
                "Block counts to choose from under allocate=global; those that do "
                "not divide a layer's sizes are passed over; default: `blocks`">,
@@ -228,8 +239,18 @@ def Plan : Pass<"structured-plan", "::mlir::ModuleOp"> {
     Option<"minParameters", "min-parameters", "int64_t", "0",
            "Leave layers with fewer parameters dense">,
     Option<"iterations", "iterations", "int64_t", "20",
-           "Iterations of each trial factorisation under `max-error` or "
+           "Iterations of each BLAST trial under `max-error` or "
            "allocate=global">,
+    Option<"gblrIterations", "gblr-iterations", "int64_t", "1",
+           "Rounds of improvement of each GBLR trial under `max-error` or "
+           "allocate=global">,
+    Option<"readCurves", "read-curves", "std::string", "\"\"",
+           "JSON file of error curves to take instead of measuring, under "
+           "allocate=global">,
+    Option<"writeCurves", "write-curves", "std::string", "\"\"",
+           "JSON file to write the measured error curves to">,
+    Option<"progress", "progress", "bool", "false",
+           "Show the measuring of error curves on standard error">,
     ListOption<"weights", "weights", "std::string",
                "Safetensors files of the weights, for `max-error` and "
                "allocate=global">,
