@@ -67,8 +67,7 @@ struct Hulls {
 } // namespace
 
 /// The steps along the hulls of all layers; or what is wrong with the choices.
-static Result<Hulls>
-getHulls(const std::vector<std::vector<Choice>> &layers) {
+static Result<Hulls> getHulls(const std::vector<std::vector<Choice>> &layers) {
   Hulls hulls;
   for (size_t layer = 0; layer < layers.size(); ++layer) {
     const std::vector<Choice> &choices = layers[layer];

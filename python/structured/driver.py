@@ -10,6 +10,7 @@ import math
 import os
 import sys
 from pathlib import Path
+from typing import Callable
 
 import numpy as np
 
@@ -61,7 +62,10 @@ def _parser() -> argparse.ArgumentParser:
                           help="fraction of each layer's parameters to keep")
     compress.add_argument("--max-error", type=float, default=0.0,
                           help="bound on each layer's relative error, instead of --keep")
-    compress.add_argument("--structure", choices=["blast", "dense"], default="blast",
+    compress.add_argument("--max-output-error", type=float, default=0.0, metavar="E",
+                          help="with --calibrate, instead of --keep: find the smallest model whose "
+                               "output's measured relative error is at most E, by allocation")
+    compress.add_argument("--structure", choices=["blast", "gblr", "dense"], default="blast",
                           help="what layers become")
     compress.add_argument("--blocks", type=positive, default=4, help="blocks per side")
     compress.add_argument("--layers", default="", metavar="REGEX",
@@ -70,11 +74,20 @@ def _parser() -> argparse.ArgumentParser:
                           help="layers with fewer parameters stay dense")
     compress.add_argument("--plan", type=Path, help="plan file to follow (JSON)")
     compress.add_argument("--iterations", type=positive, default=50,
-                          help="of the factorization, per layer")
+                          help="of the factorization, per BLAST layer")
     compress.add_argument("--allocate", choices=["uniform", "global"], default="uniform",
                           help="keep the fraction of each layer, or of all together")
     compress.add_argument("--candidate-blocks", type=positive, nargs="+", default=(),
                           help="with --allocate global: blocks per side to choose from")
+    compress.add_argument("--candidate-structures", choices=["blast", "gblr"], nargs="+",
+                          default=(), help="with --allocate global: structures to choose from; "
+                                           "default: --structure")
+    compress.add_argument("--budget", choices=["parameters", "multiply-adds"],
+                          default="parameters",
+                          help="with --allocate global: what --keep is a fraction of")
+    compress.add_argument("--max-loss", type=float, default=0.0, metavar="L",
+                          help="with --allocate global, instead of --keep: bound on the sum of "
+                               "importance times squared relative error")
     compress.add_argument("--importance", type=Path, metavar="JSON",
                           help="with --allocate global: weights of the layers' errors; default: "
                                "measured on the calibration inputs, or 1 each without them")
@@ -117,6 +130,7 @@ def _import(options: argparse.Namespace) -> None:
 
 
 def _compress(options: argparse.Namespace) -> None:
+    _check_search(options)
     workspace = Workspace(options.out)
     model, onnx = open_model(options.model, workspace)
     options.moments = calibrate(options.calibrate, options.model, model, workspace,
@@ -127,17 +141,44 @@ def _compress(options: argparse.Namespace) -> None:
         compression = dataclasses.replace(compression, importance=importance(
             options.model, model, workspace, compression, options.calibrate))
     dense = workspace.dense(model)
-    compressed = workspace.compressed(model, compression)
+    tried = []
+    if options.max_output_error:
+        compressed, tried = workspace.search(model, compression, options.max_output_error,
+                                             *_measured(options.model, workspace,
+                                                        options.calibrate))
+    else:
+        compressed = workspace.compressed(model, compression)
     inputs = _inputs(model, options)
     workspace.say("run and compare")
     result = _compare({"compiled, dense": dense, "compiled, compressed": compressed.module},
                       onnx, inputs, options)
     sums = report.totals(compressed.layers, count_parameters(model.weights))
-    result |= {"model": options.model, "totals": sums, "layers": compressed.layers}
+    result |= {"model": options.model, "totals": sums, "layers": compressed.layers,
+               "directory": str(compressed.directory)}
+    if compressed.allocation:
+        result["allocation"] = compressed.allocation
+    if tried:
+        result["search"] = {"max_output_error": options.max_output_error, "tried": tried}
     text = _markdown(result)
     write_json(options.out / "report.json", result)
     write_text(options.out / "report.md", text)
     print(text)
+
+
+def _check_search(options: argparse.Namespace) -> None:
+    """Sets what --max-output-error implies; StructuredError for what excludes it."""
+    if not options.max_output_error:
+        return
+    if not options.max_output_error > 0:
+        raise StructuredError("--max-output-error must be positive, not "
+                              f"{options.max_output_error:g}")
+    if not options.calibrate:
+        raise StructuredError("--max-output-error needs --calibrate: the inputs to measure it on")
+    for name in ("plan", "max_error", "max_loss"):
+        if getattr(options, name):
+            raise StructuredError("--max-output-error cannot be combined with "
+                                  f"--{name.replace('_', '-')}")
+    options.allocate = "global"
 
 
 def open_model(name: str, workspace: Workspace) -> tuple[ImportedModel, Path | None]:
@@ -169,12 +210,18 @@ def importance(name: str, model: ImportedModel, workspace: Workspace,
                compression: Compression, inputs: Path | None = None) -> Path:
     """The file of the layers' importance, measured on the calibration inputs: those
     in `inputs`, for minilm those of `calibrate`; there, for the embeddings."""
+    return workspace.importance(model, compression, *_measured(name, workspace, inputs))
+
+
+def _measured(name: str, workspace: Workspace, inputs: Path | None
+              ) -> tuple[Path | None, Callable[[list, dict], np.ndarray]]:
+    """What errors of the model are measured on and of: the calibration inputs and
+    a function of the model's outputs and inputs. It is the first output, for
+    minilm the embeddings."""
     if name != "minilm":
-        return workspace.importance(model, compression, inputs,
-                                    lambda outputs, _: outputs[0])
-    return workspace.importance(
-        model, compression, workspace.directory / "calibration" / "tokens.npz",
-        lambda outputs, call: minilm.embed(outputs[0], call["attention_mask"]))
+        return inputs, lambda outputs, _: outputs[0]
+    return (workspace.directory / "calibration" / "tokens.npz",
+            lambda outputs, call: minilm.embed(outputs[0], call["attention_mask"]))
 
 
 def _inputs(model: ImportedModel, options: argparse.Namespace) -> dict[str, np.ndarray]:
@@ -247,13 +294,38 @@ def _markdown(result: dict) -> str:
               for index, error in enumerate(outputs)]
     timings = {name: evaluation.Timing(**t) for name, t in result["seconds"].items()}
     return "\n\n".join([
-        f"# {result['model']}", "## Layers", report.layer_table(result["layers"]),
-        "Multiply-adds are per token. Relative error: ‖W − Ŵ‖_F / ‖W‖_F.",
-        "## Totals", report.totals_table(result["totals"]),
+        f"# {result['model']}", *_search_section(result),
+        "## Layers", report.layer_table(result["layers"]),
+        "Multiply-adds are per token; as the papers count, relative to the dense layer's. "
+        "Relative error: ‖W − Ŵ‖_F / ‖W‖_F.",
+        *_allocation_section(result), "## Totals", report.totals_table(result["totals"]),
         f"## Output error against {result['original']}",
         report.table(["model", "output", "largest absolute", "relative (Frobenius)"], errors),
         f"## Time of one call, {result['threads']} threads, same run, interleaved",
         report.timing_table(timings)]) + "\n"
+
+
+def _search_section(result: dict) -> list[str]:
+    search = result.get("search")
+    if not search:
+        return []
+    rows = [[f"{tried['keep']:g}", f"{tried['output_error']:.4f}",
+             "chosen" if tried["directory"] == result["directory"] else
+             "within" if tried["output_error"] <= search["max_output_error"] else "above"]
+            for tried in search["tried"]]
+    return [f"## Search: output error at most {search['max_output_error']:g}",
+            report.table(["keep", "output error", ""], rows)]
+
+
+def _allocation_section(result: dict) -> list[str]:
+    allocation = result.get("allocation")
+    if not allocation:
+        return []
+    bound = (f"a loss of at most {allocation['max_loss']:g}" if "max_loss" in allocation
+             else f"at most {allocation['max_cost']:,}")
+    return [f"Allocated together: {allocation['cost']:,} of {allocation['dense_cost']:,} "
+            f"{allocation['budget']} (planned), for {bound}. Expected loss, Σ importance · "
+            f"error²: {allocation['expected_loss']:.4g}."]
 
 
 if __name__ == "__main__":

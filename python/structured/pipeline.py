@@ -15,18 +15,23 @@ import os
 import sys
 import time
 from pathlib import Path
-from typing import Callable, Sequence
+from typing import Callable, Mapping, Sequence
 
 import numpy as np
 
-from . import calibration, runtime, tools
+from . import calibration, evaluation, runtime, tools
+from .checkpoints.matrices import cheaper_dense
 from .errors import StructuredError
 from .files import write_text
 from .importer import ImportedModel, import_onnx
 
 
-#: Iterations of the trial factorizations of an allocation: enough to compare errors.
-TRIAL_ITERATIONS = 8
+#: Iterations of the trial factorizations of an allocation, of BLAST and of GBLR:
+#: enough to compare errors.
+TRIAL_ITERATIONS, GBLR_TRIAL_ITERATIONS = 8, 1
+
+#: Halvings of the interval of kept fractions in a search.
+SEARCH_STEPS = 5
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,16 +40,22 @@ class Compression:
 
     keep            fraction of each layer's parameters to keep, in (0, 1)
     max_error       bound on each layer's relative Frobenius error; if not 0, it
-                    chooses the ranks instead of `keep`
-    structure       blast or dense
+                    chooses the ranks and budgets instead of `keep`
+    structure       blast, gblr or dense
     blocks          blocks per side
     layers          regular expression, found anywhere in the layer's name
     min_parameters  smaller layers stay dense
     plan            a plan file to follow instead of all of the above
-    iterations      of the factorization, per layer
+    iterations      of the factorization of each BLAST layer
     allocate        uniform, or global: `keep` of all layers together, shared by
                     measured errors
     candidate_blocks  blocks per side to choose from under `global`; `blocks` if empty
+    candidate_structures  of blast and gblr, to choose from under `global`;
+                    `structure` if empty
+    budget          what `keep` is a fraction of under `global`: parameters or
+                    multiply-adds
+    max_loss        under `global`: bound on Σ importance · (relative error)²; if not
+                    0, instead of `keep`
     importance      JSON file of the weight of each layer's squared error under `global`
     moments         second moments of the layers' inputs (`Workspace.moments`): the
                     error of the layers' outputs becomes small, not the weights'
@@ -61,6 +72,9 @@ class Compression:
     iterations: int = 50
     allocate: str = "uniform"
     candidate_blocks: tuple[int, ...] = ()
+    candidate_structures: tuple[str, ...] = ()
+    budget: str = "parameters"
+    max_loss: float = 0.0
     importance: Path | None = None
     moments: Path | None = None
     damping: float = 0.01
@@ -80,11 +94,34 @@ class CompressedModel:
     def layers(self) -> list[dict]:
         """One entry per recognised layer, in the model's order, with the reason
         why it stayed dense, if any; docs/Driver.md lists the keys."""
-        plan = json.loads((self.directory / "plan.json").read_text())["layers"]
         entries = {entry["layer"]: entry for entry in
                    json.loads((self.directory / "layers.json").read_text())}
-        return [{"reason": planned.get("reason", "")} | entries[planned["layer"]]
-                for planned in plan]
+        return [{"reason": planned.get("reason", "")}
+                | self._as_papers_count(entries[planned["layer"]])
+                for planned in self._plan["layers"]]
+
+    @property
+    def allocation(self) -> dict:
+        """How the budget was shared (docs/Plan.md); empty if it was not."""
+        return self._plan.get("allocation", {})
+
+    @property
+    def _plan(self) -> dict:
+        return json.loads((self.directory / "plan.json").read_text())
+
+    def _as_papers_count(self, layer: dict) -> dict:
+        """With `paper_multiply_adds` (checkpoints/report.py), and a GBLR layer's
+        total rank."""
+        layer = layer | {"paper_multiply_adds": layer["multiply_adds"]}
+        if layer["structure"] != "gblr":
+            return layer
+        import safetensors
+        source = layer.get("shares_factors_of", layer["layer"])
+        with safetensors.safe_open(self.directory / "factors.safetensors", "np") as file:
+            components = file.get_tensor(f"{source}.gblr.components")
+        count, saved = cheaper_dense(components)
+        return layer | {"rank": int(components[:, 4].sum()), "components_cheaper_dense": count,
+                        "paper_multiply_adds": layer["multiply_adds"] - saved}
 
 
 class Workspace:
@@ -93,6 +130,8 @@ class Workspace:
     import/     model.mlir, weights.safetensors, model.json
     dense/      model.mlir (raised), model.so, model.safetensors
     calibration/  model.mlir (with moments), model.so, moments.safetensors
+    curves/NAME/  curves.json, of each set of structures
+    search/KEEP/  the compressions that a search tried, and error.json
     NAME/       of each compression: model.mlir, plan.json, layers.json,
                 factors.safetensors, model.so, model.safetensors
     """
@@ -136,12 +175,13 @@ class Workspace:
         self._raise(model, raised)
         directory = self.directory / name
         mlir, factors = directory / "model.mlir", directory / "factors.safetensors"
+        curves = self._curves(model, options)
         inputs = [raised, model.weights] + [
-            path for path in (options.plan, options.moments, options.importance) if path]
+            path for path in (options.plan, options.moments, options.importance, curves) if path]
         calibrated = {"moments": options.moments, "damping": options.damping} \
             if options.moments else {}
         arguments = [
-            str(raised), _plan_pass(options, model.weights, directory / "plan.json"),
+            str(raised), _plan_pass(options, model.weights, directory / "plan.json", curves),
             tools.pass_argument("structured-factorize", weights=model.weights, output=factors,
                   work_dir=directory / "work", iterations=options.iterations,
                   report=directory / "layers.json", progress="true", **calibrated)]
@@ -149,6 +189,103 @@ class Workspace:
                    [mlir, factors, directory / "layers.json"], ["structured-opt"],
                    lambda: _optimize(arguments, mlir, show_progress=True), arguments)
         return CompressedModel(directory)
+
+    def _curves(self, model: ImportedModel, options: Compression) -> Path | None:
+        """The file of the layers' measured error curves, for an allocation: of any
+        budget and importance."""
+        if options.plan or options.allocate != "global":
+            return None
+        raised = self.directory / "dense" / "model.mlir"
+        structures = options.candidate_structures or (options.structure,)
+        blocks = options.candidate_blocks or (options.blocks,)
+        name = "-".join([*structures, *(map(str, blocks) if "blast" in structures else ()),
+                         *(["calibrated"] if options.moments else [])])
+        output = self.directory / "curves" / name / "curves.json"
+        trials: dict[str, object] = {
+            "weights": model.weights, "iterations": TRIAL_ITERATIONS,
+            "gblr_iterations": GBLR_TRIAL_ITERATIONS, "write_curves": output, "progress": "true"}
+        if options.moments:
+            trials |= {"moments": options.moments, "damping": options.damping}
+        # The same for every budget: the curves do not depend on it.
+        plan = _plan_pass(dataclasses.replace(options, keep=0.5, max_loss=1.0, importance=None,
+                                              budget="parameters"), None, None, None, trials)
+        self._step(f"measure the layers' error curves ({name})",
+                   [raised, model.weights, *([options.moments] if options.moments else [])],
+                   [output], ["structured-opt"],
+                   lambda: tools.run("structured-opt", str(raised), plan, "-o", os.devnull,
+                                     show_progress=True), [plan])
+        return output
+
+    def search(self, model: ImportedModel, options: Compression, max_output_error: float,
+               inputs: Path, embed: Callable[[list[np.ndarray], dict[str, np.ndarray]], np.ndarray],
+               steps: int = SEARCH_STEPS) -> tuple[CompressedModel, list[dict]]:
+        """The smallest compressed model found whose measured relative error of what
+        `embed` returns, over all calibration inputs, is at most `max_output_error`;
+        and what was tried: `keep`, `output_error`, `directory`.
+
+        Halves the interval between the cheapest plan and the dense model `steps`
+        times; each fraction is planned (`options.allocate` is global), factorized,
+        compiled and run. `importance` takes the same `inputs` and `embed`.
+        StructuredError if none of them is within the bound.
+        """
+        dense = self.dense(model)
+        low, high = self._least_fraction(model, options), 1.0
+        best, tried = None, []
+        for step in range(1, steps + 1):
+            keep = round((low + high) / 2, 4)
+            name = f"search/keep-{keep:g}"
+            self.say(f"search {step}/{steps}: keep {keep:g}")
+            compressed = self.compressed(model, dataclasses.replace(options, keep=keep), name)
+            error = self._output_error(model, dense, compressed, inputs, embed, name)
+            tried.append({"keep": keep, "output_error": error,
+                          "directory": str(compressed.directory)})
+            within = error <= max_output_error
+            self.say(f"search {step}/{steps}: keep {keep:g}: output error {error:.4f}, "
+                     f"{'within' if within else 'above'} {max_output_error:g}")
+            if within:
+                best, high = compressed, keep
+            else:
+                low = keep
+        if best is None:
+            raise StructuredError(
+                f"no compression found with an output error of at most {max_output_error:g}: "
+                f"keeping {tried[-1]['keep']:g}, it is {tried[-1]['output_error']:.4g}")
+        return best, tried
+
+    def _least_fraction(self, model: ImportedModel, options: Compression) -> float:
+        """The fraction of the budget that the cheapest plan takes."""
+        raised = self.directory / "dense" / "model.mlir"
+        self._raise(model, raised)
+        curves = self._curves(model, options)
+        output = self.directory / "search" / "least.json"
+        plan = _plan_pass(dataclasses.replace(options, keep=0.5, max_loss=sys.float_info.max),
+                          model.weights, output, curves)
+        self._step("plan the cheapest model",
+                   [raised, curves, *([options.importance] if options.importance else [])],
+                   [output], ["structured-opt"],
+                   lambda: tools.run("structured-opt", str(raised), plan, "-o", os.devnull), [plan])
+        allocation = json.loads(output.read_text())["allocation"]
+        if not allocation["dense_cost"]:
+            raise StructuredError("there is no layer to compress")
+        return allocation["cost"] / allocation["dense_cost"]
+
+    def _output_error(self, model: ImportedModel, dense: Path, compressed: CompressedModel,
+                      inputs: Path, embed: Callable, name: str) -> float:
+        """The relative error of what `embed` returns over all calibration inputs."""
+        output = compressed.directory / "error.json"
+
+        def measure() -> None:
+            calls = list(calibration.batches(calibration.read_inputs(inputs, model.inputs),
+                                             model.inputs))
+            original, result = (
+                np.concatenate([embed(module(**call), call) for call in calls])
+                for module in map(runtime.Module.load, (dense, compressed.module)))
+            write_text(output, json.dumps(
+                {"output_error": evaluation.relative_error(result, original)}))
+
+        self._step(f"measure the output's error ({name})", [dense, compressed.module, inputs],
+                   [output], [], measure)
+        return json.loads(output.read_text())["output_error"]
 
     def moments(self, model: ImportedModel, inputs: Path, mask: str = "") -> Path:
         """Second moments of the layers' inputs over the calibration inputs in an
@@ -179,12 +316,19 @@ class Workspace:
                    samples: int = 16) -> Path:
         """The weight of each layer's squared error for `Compression.importance`,
         measured (`calibration.measure_importance`) on evenly spread calibration
-        inputs with the factors that `options` without allocation give. `embed`
+        inputs with the BLAST factors that `options` without allocation give. `embed`
         takes the model's outputs and inputs and returns what is to be kept."""
         dense = self.dense(model)
+        # What an error costs depends little on the structure that makes it. One
+        # block, low rank, divides every layer that a candidate fits.
+        choosing = options.candidate_blocks or options.candidate_structures \
+            or options.structure == "gblr"
+        blocks = 1 if choosing else options.blocks
         uniform = self._factorize(
-            model, dataclasses.replace(options, allocate="uniform", importance=None),
-            f"calibration/keep-{options.keep:g}-blocks-{options.blocks}")
+            model, dataclasses.replace(options, allocate="uniform", importance=None,
+                                       structure="blast", blocks=blocks, candidate_blocks=(),
+                                       candidate_structures=(), budget="parameters", max_loss=0.0),
+            f"calibration/keep-{options.keep:g}-blocks-{blocks}")
         factors, output = uniform.directory / "factors.safetensors", \
             uniform.directory / "importance.json"
 
@@ -248,18 +392,23 @@ def _identity(path: Path) -> list:
     return [str(path), status.st_size, status.st_mtime_ns]
 
 
-def _plan_pass(options: Compression, weights: Path, written: Path) -> str:
+def _plan_pass(options: Compression, weights: Path | None, written: Path | None,
+               curves: Path | None, trials: Mapping[str, object] = {}) -> str:
+    """The argument that plans: by the error curves of a file if allocation is
+    global, or by `trials`, the options of measuring them."""
     if options.plan:
         return tools.pass_argument("structured-plan", read=options.plan, write=written)
-    choices: dict[str, object] = {}
-    if options.allocate != "uniform":
-        choices = {"allocate": options.allocate, "importance": options.importance or "",
-                   "iterations": TRIAL_ITERATIONS}
-        if options.candidate_blocks:
-            choices["candidate_blocks"] = ",".join(map(str, options.candidate_blocks))
-        if options.moments:
-            choices |= {"moments": options.moments, "damping": options.damping}
-    return tools.pass_argument(
-        "structured-plan", keep=options.keep, max_error=options.max_error,
-        structure=options.structure, blocks=options.blocks, layers=options.layers,
-        min_parameters=options.min_parameters, weights=weights, write=written, **choices)
+    choices: dict[str, object] = {
+        "keep": options.keep, "max_error": options.max_error, "structure": options.structure,
+        "blocks": options.blocks, "layers": options.layers,
+        "min_parameters": options.min_parameters, "allocate": options.allocate,
+        "budget": options.budget, "max_loss": options.max_loss}
+    if options.candidate_structures:
+        choices["candidate_structures"] = ",".join(options.candidate_structures)
+    if options.candidate_blocks:
+        choices["candidate_blocks"] = ",".join(map(str, options.candidate_blocks))
+    for name, path in (("importance", options.importance), ("read_curves", curves),
+                       ("write", written), ("weights", weights)):
+        if path:
+            choices[name] = path
+    return tools.pass_argument("structured-plan", **choices, **trials)

@@ -33,46 +33,66 @@ def _is_number(text: str) -> bool:
 
 
 def layer_table(layers: Sequence[Mapping]) -> str:
-    """The per-layer table. Multiply-adds are per token; the error is
-    ‖W − Ŵ‖_F / ‖W‖_F."""
+    """The per-layer table. Multiply-adds are per token, also as the papers count
+    them (checkpoints/report.py); the error is ‖W − Ŵ‖_F / ‖W‖_F."""
     rows = []
     for layer in layers:
         m, n = layer["shape"]
         dense = layer["structure"] == "dense"
-        blocks = "" if dense else f" {layer['b_out']}×{layer['b_in']}"
+        details = {"blast": "{b_out}×{b_in}", "gblr": "{components} components"}
+        structure = layer["structure"]
+        if structure in details:
+            structure += " " + details[structure].format(**layer)
         rows.append([
-            layer["layer"], f"{m}×{n}", "dense" if dense else layer["structure"] + blocks,
-            "" if dense else layer["rank"], f"{layer['parameters']:,}",
-            f"{layer['multiply_adds']:,}",
+            layer["layer"], f"{m}×{n}", structure, "" if dense else layer["rank"],
+            f"{layer['parameters']:,}", _percent(layer["parameters"], layer["dense_parameters"]),
+            f"{layer['multiply_adds']:,}", _percent(layer["paper_multiply_adds"], m * n),
             "" if dense else f"{layer['relative_error']:.4f}",
             layer["decision"] + (f": {layer['reason']}" if layer.get("reason") else "")])
-    return table(["layer", "shape", "structure", "rank", "parameters", "multiply-adds",
-                  "relative error", "decision"], rows)
+    return table(["layer", "shape", "structure", "rank", "parameters", "kept", "multiply-adds",
+                  "as the papers count", "relative error", "decision"], rows)
+
+
+def _percent(part: int, whole: int) -> str:
+    return f"{100 * part / max(whole, 1):.1f} %"
 
 
 def totals(layers: Sequence[Mapping], model_parameters: int) -> dict[str, int]:
-    """Parameters and multiply-adds per token, before and after.
+    """Parameters and multiply-adds, before and after.
 
     `model_parameters` counts every weight of the original model; the layers
     are those recognised as linear. Layers that share a weight ("fc", "fc#2")
-    count its parameters once.
+    count its parameters once. Multiply-adds are per token, and as the papers
+    count them (checkpoints/report.py); if all layers have `tokens`, also
+    `call_multiply_adds`, over all tokens of a call.
     """
     dense, kept = {}, {}
     for layer in layers:
         weight = layer["layer"].split("#")[0]
-        factors = (weight, *(layer.get(key) for key in ("structure", "b_out", "b_in", "rank")))
+        factors = (weight, *(layer.get(key) for key in ("structure", "b_out", "b_in", "rank",
+                                                        "budget")))
         dense[weight] = layer["dense_parameters"]
         kept[factors] = layer["parameters"]
     linear_dense, linear = sum(dense.values()), sum(kept.values())
-    return {
+    multiply_adds_dense = [m * n for m, n in (layer["shape"] for layer in layers)]
+    sums = {
         "linear_layers": len(layers),
         "factorized_layers": sum(layer["structure"] != "dense" for layer in layers),
         "linear_parameters_dense": linear_dense, "linear_parameters": linear,
         "model_parameters_dense": model_parameters,
         "model_parameters": model_parameters - linear_dense + linear,
-        "multiply_adds_dense": sum(m * n for m, n in (layer["shape"] for layer in layers)),
+        "multiply_adds_dense": sum(multiply_adds_dense),
         "multiply_adds": sum(layer["multiply_adds"] for layer in layers),
+        "paper_multiply_adds_dense": sum(multiply_adds_dense),
+        "paper_multiply_adds": sum(layer["paper_multiply_adds"] for layer in layers),
     }
+    if all("tokens" in layer for layer in layers):
+        sums |= {
+            "call_multiply_adds_dense": sum(
+                layer["tokens"] * count for layer, count in zip(layers, multiply_adds_dense)),
+            "call_multiply_adds": sum(
+                layer["tokens"] * layer["multiply_adds"] for layer in layers)}
+    return sums
 
 
 def dense_totals(sums: Mapping[str, int]) -> dict[str, int]:
@@ -84,10 +104,13 @@ def dense_totals(sums: Mapping[str, int]) -> dict[str, int]:
 def totals_table(sums: Mapping[str, int]) -> str:
     """Original against compressed, with the fraction kept."""
     rows = [[title, f"{sums[key + '_dense']:,}", f"{sums[key]:,}",
-             f"{100 * sums[key] / max(sums[key + '_dense'], 1):.1f} %"]
-            for title, key in (("linear layers' parameters", "linear_parameters"),
-                               ("model's parameters", "model_parameters"),
-                               ("linear multiply-adds per token", "multiply_adds"))]
+             _percent(sums[key], sums[key + "_dense"])]
+            for title, key in (
+                ("linear layers' parameters", "linear_parameters"),
+                ("model's parameters", "model_parameters"),
+                ("linear multiply-adds per token", "multiply_adds"),
+                ("the same, as the papers count", "paper_multiply_adds"),
+                ("linear multiply-adds per call", "call_multiply_adds")) if key in sums]
     return table(["", "original", "compressed", "kept"], rows)
 
 

@@ -17,7 +17,7 @@ import safetensors
 import safetensors.numpy
 from onnx import numpy_helper
 
-from structured import calibration, driver
+from structured import calibration, driver, runtime
 from structured.errors import StructuredError
 from structured.pipeline import Workspace
 
@@ -118,6 +118,66 @@ class Calibration(unittest.TestCase):
         with contextlib.redirect_stderr(io.StringIO()) as errors:
             self.assertEqual(driver.main(arguments), 1)
         self.assertIn("the calibration set is empty", errors.getvalue())
+
+    def compress(self, inputs, out, *arguments):
+        """Runs the driver with the calibration inputs; status, standard error, report."""
+        with contextlib.redirect_stdout(io.StringIO()), \
+                contextlib.redirect_stderr(io.StringIO()) as errors:
+            status = driver.main(["compress", str(SCRATCH / "mlp.onnx"), "-o", str(out),
+                                  "--repeat", "1", "--calibrate", str(inputs),
+                                  *arguments])
+        report = json.loads((out / "report.json").read_text()) if status == 0 else None
+        return status, errors.getvalue(), report
+
+    def output_error(self, out, directory):
+        """The error over all calibration inputs of a compiled model, from its runs."""
+        results = []
+        for path in (out / "dense", Path(directory)):
+            module = runtime.Module.load(path / "model.so")
+            results.append(np.concatenate(
+                [module(x=x)[0] for x in self.x.reshape(-1, 32, 64)]).astype(np.float64))
+        return np.linalg.norm(results[1] - results[0]) / np.linalg.norm(results[0])
+
+    def test_search(self):
+        inputs, out = self.write(x=self.x), SCRATCH / "search"
+        arguments = ["--max-output-error", "0.3", "--candidate-structures", "blast",
+                     "--candidate-blocks", "1", "2"]
+        status, log, report = self.compress(inputs, out, *arguments)
+        self.assertEqual(status, 0, log)
+        self.assertIn("search 5/5: keep", log)
+        self.assertEqual(log.count("error curves (blast-1-2-calibrated)\n"), 1, log)
+        tried = report["search"]["tried"]
+        self.assertEqual(len(tried), 5)
+        for trial in tried:
+            self.assertAlmostEqual(trial["output_error"],
+                                   self.output_error(out, trial["directory"]), places=5)
+        # The smallest of those within the bound, and the interval was halved.
+        within = [trial for trial in tried if trial["output_error"] <= 0.3]
+        above = [trial for trial in tried if trial["output_error"] > 0.3]
+        best = min(within, key=lambda trial: trial["keep"])
+        self.assertEqual(report["directory"], best["directory"])
+        self.assertLess(max(trial["keep"] for trial in above), best["keep"])
+        self.assertLess(best["keep"] - max(trial["keep"] for trial in above), 1 / 32 + 1e-4)
+        parameters = sum(layer["parameters"] for layer in report["layers"])
+        self.assertLessEqual(parameters, best["keep"] * 16384)
+        self.assertLess(parameters, 16384)
+        # Again, nothing is done twice; a lower bound takes what has been done.
+        status, log, _ = self.compress(inputs, out, *arguments)
+        self.assertEqual(status, 0)
+        steps = [line for line in log.splitlines() if "search " not in line.split("]")[1][:8]
+                 and "run and compare" not in line]
+        self.assertTrue(len(steps) > 15 and all(s.endswith("up to date") for s in steps), steps)
+        status, log, report = self.compress(inputs, out, *arguments[2:], "--max-output-error", "0.2")
+        self.assertEqual(status, 0, log)
+        self.assertIn(f"factorize (search/keep-{tried[0]['keep']:g}): up to date", log)
+        self.assertGreater(report["search"]["tried"][-1]["keep"], tried[-1]["keep"])
+        # What cannot be reached is an error and leaves no report of it.
+        status, log, _ = self.compress(inputs, SCRATCH / "unreachable", "--max-output-error", "1e-9",
+                                       "--candidate-blocks", "1", "2")
+        self.assertEqual(status, 1)
+        self.assertRegex(log, "error: no compression found with an output error of at most 1e-09: "
+                              "keeping 0.9[0-9]*, it is 0.0")
+        self.assertFalse((SCRATCH / "unreachable" / "report.json").exists())
 
 
 unittest.main()

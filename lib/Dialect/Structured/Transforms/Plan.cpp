@@ -535,9 +535,8 @@ private:
       Result<GblrResult> result = factorizeGblr(matrix, options);
       if (!result)
         return Error{result.error()};
-      curve.points.push_back(
-          {options.budget,
-           result->outputError.value_or(result->relativeError)});
+      curve.points.push_back({options.budget, result->outputError.value_or(
+                                                  result->relativeError)});
     }
     return {};
   }
@@ -674,19 +673,20 @@ private:
     int64_t largest =
         (plan.m * plan.n - 1) / (plan.m + plan.n + plan.bOut * plan.bIn);
     largest = std::min({largest, plan.m, plan.n}) / kRankStep;
-    FailureOr<int64_t> found = bisectError(
-        linear, weightsSet, largest,
-        [&](MatrixRef weight, int64_t step) -> Result<double> {
-          BlastOptions options;
-          options.bOut = plan.bOut;
-          options.bIn = plan.bIn;
-          options.rank = step * kRankStep;
-          options.maxIterations = iterations;
-          Result<BlastResult> result = factorizeBlast(weight, options);
-          if (!result)
-            return Error{result.error()};
-          return result->relativeError;
-        });
+    FailureOr<int64_t> found =
+        bisectError(linear, weightsSet, largest,
+                    [&](MatrixRef weight, int64_t step) -> Result<double> {
+                      BlastOptions options;
+                      options.bOut = plan.bOut;
+                      options.bIn = plan.bIn;
+                      options.rank = step * kRankStep;
+                      options.maxIterations = iterations;
+                      Result<BlastResult> result =
+                          factorizeBlast(weight, options);
+                      if (!result)
+                        return Error{result.error()};
+                      return result->relativeError;
+                    });
     if (failed(found))
       return failure();
     if (*found > largest)
@@ -706,20 +706,21 @@ private:
     auto getBudget = [&](int64_t step) {
       return step * plan.m * plan.n / kBudgetSteps;
     };
-    FailureOr<int64_t> found = bisectError(
-        linear, weightsSet, kBudgetSteps - 1,
-        [&](MatrixRef weight, int64_t step) -> Result<double> {
-          GblrOptions options;
-          options.budget = getBudget(step);
-          options.maxIterations = gblrIterations;
-          // What does not pay for a component leaves everything.
-          if (!paysForComponent(plan.m, plan.n, options.budget))
-            return 1.0;
-          Result<GblrResult> result = factorizeGblr(weight, options);
-          if (!result)
-            return Error{result.error()};
-          return result->relativeError;
-        });
+    FailureOr<int64_t> found =
+        bisectError(linear, weightsSet, kBudgetSteps - 1,
+                    [&](MatrixRef weight, int64_t step) -> Result<double> {
+                      GblrOptions options;
+                      options.budget = getBudget(step);
+                      options.maxIterations = gblrIterations;
+                      // What does not pay for a component leaves everything.
+                      if (!paysForComponent(plan.m, plan.n, options.budget))
+                        return 1.0;
+                      Result<GblrResult> result =
+                          factorizeGblr(weight, options);
+                      if (!result)
+                        return Error{result.error()};
+                      return result->relativeError;
+                    });
     if (failed(found))
       return failure();
     if (*found >= kBudgetSteps)

@@ -92,9 +92,10 @@ structured::readPlanFile(const std::string &path) {
   return plan;
 }
 
-Result<void> structured::writePlanFile(
-    const std::string &path, const std::vector<LayerPlan> &plan,
-    const std::optional<PlanAllocation> &allocation) {
+Result<void>
+structured::writePlanFile(const std::string &path,
+                          const std::vector<LayerPlan> &plan,
+                          const std::optional<PlanAllocation> &allocation) {
   json::Array layers;
   for (const LayerPlan &layer : plan) {
     json::Object entry{{"layer", layer.layer},

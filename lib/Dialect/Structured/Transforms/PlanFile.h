@@ -53,7 +53,8 @@ struct PlanAllocation {
 ///       "budget": 256}, ...]}
 ///
 /// Errors name the file and the entry: unreadable, not JSON, another version,
-/// an unknown or missing key (there or of the file), a value of the wrong kind, a layer named twice.
+/// an unknown or missing key (there or of the file), a value of the wrong kind,
+/// a layer named twice.
 Result<std::vector<LayerPlan>> readPlanFile(const std::string &path);
 
 /// Writes a plan file, whole or not at all. For the reader's sake each entry
