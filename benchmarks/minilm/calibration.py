@@ -3,9 +3,9 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 """Tables of docs/Calibration.md: data-free against calibrated, by one command.
 
-Compresses all-MiniLM-L6-v2 at equal parameters by truncated SVD and BLAST, each
-data-free and calibrated, with the same fraction of every layer and with ranks
-allocated over the whole model; compares the embeddings of sentences that were
+Compresses all-MiniLM-L6-v2 at equal parameters by truncated SVD, BLAST and GBLR,
+each data-free and calibrated, with the same fraction of every layer and with
+structures, blocks, ranks and budgets allocated over the whole model; compares the embeddings of sentences that were
 not used for calibration with the original's. It can be interrupted and run
 again: finished steps are not repeated.
 
@@ -24,15 +24,46 @@ from structured.pipeline import Compression, Workspace
 
 HERE = Path(__file__).resolve().parent
 
-#: Name -> blocks; calibrated or not; how the ranks are allocated: uniformly, by the
-#: layers' errors, or by these weighted with the measured importance.
+
+@dataclasses.dataclass(frozen=True)
+class Method:
+    """What a row of the table is made with.
+
+    allocation      uniform; or of all layers together: by the layers' errors, or
+                    by these weighted with the measured importance
+    structures, blocks  to choose from if the allocation is not uniform; else the
+                    first ones
+    """
+
+    blocks: tuple[int, ...] = (4,)
+    structures: tuple[str, ...] = ("blast",)
+    calibrated: bool = True
+    allocation: str = "uniform"
+
+    def compression(self, keep: float, iterations: int, moments: Path) -> Compression:
+        chosen = self.allocation != "uniform"
+        return Compression(
+            keep=keep, iterations=iterations, structure=self.structures[0],
+            blocks=self.blocks[0], allocate="global" if chosen else "uniform",
+            candidate_blocks=self.blocks if len(self.blocks) > 1 else (),
+            candidate_structures=self.structures if len(self.structures) > 1 else (),
+            moments=moments if self.calibrated else None)
+
+
 METHODS = {
-    "SVD": (1, False, "uniform"),
-    "BLAST": (4, False, "uniform"),
-    "SVD, calibrated": (1, True, "uniform"),
-    "BLAST, calibrated": (4, True, "uniform"),
-    "BLAST, calibrated, allocated by errors": (4, True, "errors"),
-    "BLAST, calibrated, allocated": (4, True, "importance"),
+    "SVD": Method((1,), calibrated=False),
+    "BLAST": Method(calibrated=False),
+    "GBLR": Method(structures=("gblr",), calibrated=False),
+    "SVD, calibrated": Method((1,)),
+    "BLAST, calibrated": Method(),
+    "GBLR, calibrated": Method(structures=("gblr",)),
+    "BLAST, calibrated, allocated by errors": Method(allocation="errors"),
+    "BLAST, calibrated, allocated": Method(allocation="importance"),
+    "BLAST of 1, 4, 16 blocks, calibrated, allocated": Method(
+        (1, 4, 16), allocation="importance"),
+    "GBLR, calibrated, allocated": Method(structures=("gblr",), allocation="importance"),
+    "BLAST of 1, 4, 16 blocks and GBLR, calibrated, allocated": Method(
+        (1, 4, 16), ("blast", "gblr"), allocation="importance"),
 }
 
 
@@ -63,12 +94,9 @@ def run(options: argparse.Namespace) -> list[dict]:
     records = []
     for keep in options.keep:
         for name in options.methods:
-            blocks, calibrated, allocation = METHODS[name]
-            compression = Compression(
-                keep=keep, iterations=options.iterations, blocks=blocks,
-                allocate="uniform" if allocation == "uniform" else "global",
-                moments=moments if calibrated else None)
-            if allocation == "importance":
+            method = METHODS[name]
+            compression = method.compression(keep, options.iterations, moments)
+            if method.allocation == "importance":
                 compression = dataclasses.replace(
                     compression, importance=driver.importance(
                         "minilm", model, workspace, compression))

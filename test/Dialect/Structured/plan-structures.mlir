@@ -6,7 +6,7 @@
 // DEFINE: %{options} =
 // DEFINE: %{plan} = structured-opt %t/model.mlir --structured-plan='allocate=global blocks=8 rank-multiple=4 iterations=100 weights=%t/w.safetensors %{options}'
 
-// The matrix that is exactly BLAST becomes BLAST, the one that is exactly GBLR
+// The example of the pass's description: the matrix that is exactly BLAST becomes BLAST, the one that is exactly GBLR
 // becomes GBLR, each of few parameters.
 // REDEFINE: %{options} = keep=0.35 candidate-structures=blast,gblr write=%t/both.json write-curves=%t/curves.json
 // RUN: %{plan} -o %t/both.mlir
@@ -185,7 +185,7 @@ assert layers["many"].get("tokens") == 128 and "tokens" not in layers["blocks"],
 
 //--- model.mlir
 // CHECK: {layer = "blocks", plan = #structured.plan<blast, blocks = 8 : 8, rank = 4>}
-// CHECK: {layer = "intervals", plan = #structured.plan<gblr, budget =
+// CHECK: {layer = "intervals", plan = #structured.plan<gblr, budget = 256>}
 func.func @main(%x: tensor<?x64xf32>, %y0: tensor<?x64xf32>,
     %m: tensor<128x64xf32>, %f: tensor<2x64xf32>) -> (tensor<?x64xf32>,
     tensor<128x64xf32>, tensor<2x64xf32>) {

@@ -149,19 +149,26 @@ def Plan : Pass<"structured-plan", "::mlir::ModuleOp"> {
   let summary = "decide what becomes of each dense layer";
   let description = [{
     Sets the attribute `plan` of every `structured.linear`: dense, BLAST with
-    its blocks and rank, or GBLR with its budget, ⌊keep·m·n⌋ parameters, on
-    which the factorisation finds the components. BLAST's rank comes either from the fraction of the layer's
-    parameters to `keep`, floor(keep·m·n / (m + n + b_out·b_in)) rounded down by
-    `rank-multiple`, or as the smallest multiple of 16 with which the weight's
-    relative Frobenius error stays within `max-error` (which factorises, and so
-    needs `weights`).
+    its blocks and rank, or GBLR with its budget of parameters, on which the
+    factorisation finds the components. With `keep`, the fraction of the layer's
+    parameters to keep, BLAST's rank is floor(keep·m·n / (m + n + b_out·b_in))
+    rounded down by `rank-multiple`, and GBLR's budget ⌊keep·m·n⌋. With
+    `max-error` they are the smallest multiple of 16 and of m·n/32 with which the
+    weight's relative Frobenius error stays within that bound (which factorises,
+    and so needs `weights`).
 
-    With `allocate=global`, `keep` is one budget for all planned layers together.
-    The error of each layer's weight (with `moments`, of its outputs) is measured
-    at five ranks, for each of the `candidate-blocks`, and interpolated; then each
-    layer gets the blocks and rank, or stays dense, such that the sum of the
-    squared relative errors, weighted by `importance`, becomes small
-    (docs/Calibration.md). The plan file records the errors to expect.
+    With `allocate=global`, `keep` is one `budget` for all planned layers
+    together, of parameters or of multiply-adds, these with the layer's number of
+    tokens. The error of each layer's weight (with `moments`, of its outputs) is
+    measured with each of the `candidate-structures`: at five ranks for each of
+    the `candidate-blocks`, at four budgets of GBLR; between them it is
+    interpolated. Then each layer gets a structure, its blocks and rank or its
+    budget, or stays dense, such that the sum of the squared relative errors,
+    weighted by `importance`, becomes small; or with `max-loss`, such that the
+    cost becomes small and that sum is within the bound (docs/Calibration.md).
+    Low rank is BLAST of 1 block. `write-curves` keeps what was measured, and
+    `read-curves` takes it for another budget. The plan file records the errors
+    to expect and what the allocation used.
 
     A layer stays dense, with a remark and the reason in the plan file, if the
     filters leave it out, if the blocks do not divide its sizes, or if the
@@ -186,7 +193,18 @@ def Plan : Pass<"structured-plan", "::mlir::ModuleOp"> {
         {layer = "fc", plan = #structured.plan<blast, blocks = 2 : 2, rank = 31>} …
     ```
 
-    The example is run in test/Dialect/Structured/plan.mlir.
+    The example is run in test/Dialect/Structured/plan.mlir. One of structures
+    that compete, where each matrix becomes what it is, in
+    test/Dialect/Structured/plan-structures.mlir: `structured-plan="allocate=global
+    keep=0.35 candidate-structures=blast,gblr blocks=8 rank-multiple=4
+    iterations=100 weights=w.safetensors"` gives
+
+    ```mlir
+    %y1 = structured.linear {layer = "blocks",
+        plan = #structured.plan<blast, blocks = 8 : 8, rank = 4>} …
+    %y2 = structured.linear {layer = "intervals",
+        plan = #structured.plan<gblr, budget = 256>} …
+    ```
   }];
   let dependentDialects = ["::structured::StructuredDialect"];
   let options = [
