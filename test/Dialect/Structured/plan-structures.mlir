@@ -27,6 +27,12 @@
 // BLOCKSONLY: {layer = "blocks", plan = #structured.plan<blast, blocks = 8 : 8
 // BLOCKSONLY: {layer = "intervals", plan = #structured.plan<{{dense|blast}}
 
+// A structure that no rank makes smaller than the dense matrix has a curve without
+// points.
+// RUN: structured-opt %t/model.mlir --structured-plan='allocate=global candidate-blocks=64 max-loss=1 weights=%t/w.safetensors write-curves=%t/empty.json' 2>/dev/null | FileCheck %s --check-prefix=EMPTY
+// RUN: structured-opt %t/model.mlir --structured-plan='allocate=global candidate-blocks=64 max-loss=1 read-curves=%t/empty.json' 2>/dev/null | FileCheck %s --check-prefix=EMPTY
+// EMPTY-COUNT-4: plan = #structured.plan<dense>
+
 // Equal weights: by parameters equal plans (to a step), by multiply-adds the
 // layer of few tokens keeps nearly everything.
 // REDEFINE: %{options} = keep=0.5 layers="many|few" write=%t/parameters.json

@@ -17,8 +17,7 @@ static Result<MeasuredCurve> readCurve(const json::Value &value) {
   std::optional<llvm::StringRef> structure =
       object ? object->getString("structure") : std::nullopt;
   const json::Array *points = object ? object->getArray("points") : nullptr;
-  if (!points || points->empty() ||
-      (structure != "blast" && structure != "gblr"))
+  if (!points || (structure != "blast" && structure != "gblr"))
     return Error{"a curve must have the 'structure' \"blast\" or \"gblr\" and "
                  "'points'"};
   MeasuredCurve curve;

@@ -21,7 +21,8 @@ struct MeasuredCurve {
   };
   std::string structure;     ///< blast or gblr
   int64_t bOut = 0, bIn = 0; ///< of BLAST
-  std::vector<Point> points; ///< at least one, by ascending parameters
+  /// By ascending parameters; none if nothing is smaller than the dense matrix.
+  std::vector<Point> points;
 };
 
 /// The curves of a layer with an m x n weight.

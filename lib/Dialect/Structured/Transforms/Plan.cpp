@@ -421,7 +421,8 @@ private:
         if (curve == found->curves.end())
           return fail() << "curve of BLAST with " << wanted.bOut << " : "
                         << wanted.bIn << " blocks for it";
-        if (curve->points.back().parameters >= layer.m * layer.n)
+        if (!curve->points.empty() &&
+            curve->points.back().parameters >= layer.m * layer.n)
           return fail() << "curve of structures smaller than the dense matrix";
         ofLayer.curves.push_back(*curve);
       }
@@ -489,9 +490,6 @@ private:
       if (!measured)
         return Error{measured.error()};
     }
-    llvm::erase_if(result.curves, [](const MeasuredCurve &curve) {
-      return curve.points.empty();
-    });
     return result;
   }
 
