@@ -129,6 +129,56 @@ class Calibration(unittest.TestCase):
         report = json.loads((out / "report.json").read_text()) if status == 0 else None
         return status, errors.getvalue(), report
 
+    def gblr_weights(self, factors):
+        """The matrices [out, in] of the layers by their components, in float64."""
+        tensors = safetensors.numpy.load_file(factors)
+        result = {}
+        for layer, (m, n) in (("first", (128, 64)), ("second", (64, 128))):
+            dense, u, v = (np.zeros((m, n)), tensors[f"{layer}.gblr.U"].astype(np.float64),
+                           tensors[f"{layer}.gblr.V"].astype(np.float64))
+            for row, rows, col, cols, rank in tensors[f"{layer}.gblr.components"]:
+                dense[np.ix_((row + np.arange(rows)) % m, (col + np.arange(cols)) % n)] += \
+                    u[:rank * rows].reshape(rank, rows).T @ v[:rank * cols].reshape(rank, cols)
+                u, v = u[rank * rows:], v[rank * cols:]
+            self.assertEqual(u.size + v.size, 0)
+            result[layer] = dense
+        return result
+
+    def test_gblr(self):
+        inputs = self.write(x=self.x)
+        reports, weights = {}, {}
+        for name, calibrate in (("calibrated", ["--calibrate", str(inputs)]), ("free", [])):
+            out = SCRATCH / f"gblr-{name}"
+            with contextlib.redirect_stdout(io.StringIO()):
+                self.assertEqual(driver.main(
+                    ["compress", str(SCRATCH / "mlp.onnx"), "-o", str(out), "--repeat", "1",
+                     "--structure", "gblr", *calibrate]), 0)
+            reports[name] = {layer["layer"]: layer for layer in
+                             json.loads((out / "report.json").read_text())["layers"]}
+            weights[name] = self.gblr_weights(out / "compressed" / "factors.safetensors")
+        original = {tensor.name: numpy_helper.to_array(tensor).astype(np.float64)
+                    for tensor in onnx.load(SCRATCH / "mlp.onnx").graph.initializer}
+        x = self.x.astype(np.float64)
+        hidden = np.maximum(x @ original["first.weight"] + original["first.bias"], 0)
+        for layer, samples in (("first", x), ("second", hidden)):
+            w = original[f"{layer}.weight"].T
+            errors = {name: np.linalg.norm((w - ws[layer]) @ samples.T)
+                      / np.linalg.norm(w @ samples.T) for name, ws in weights.items()}
+            report = reports["calibrated"][layer]
+            self.assertEqual(report["structure"], "gblr")
+            self.assertLessEqual(report["parameters"], 4096)
+            self.assertAlmostEqual(report["output_error"], errors["calibrated"], places=4)
+            self.assertNotIn("output_error", reports["free"][layer])
+            self.assertLess(errors["calibrated"], 0.97 * errors["free"])
+            self.assertLess(reports["free"][layer]["relative_error"], report["relative_error"])
+        # The compiled model computes with these factors.
+        module = runtime.Module.load(SCRATCH / "gblr-calibrated" / "compressed" / "model.so")
+        hidden = np.maximum(self.x[:32] @ weights["calibrated"]["first"].T
+                            + original["first.bias"], 0)
+        np.testing.assert_allclose(module(x=self.x[:32])[0],
+                                   hidden @ weights["calibrated"]["second"].T,
+                                   rtol=1e-4, atol=1e-4)
+
     def output_error(self, out, directory):
         """The error over all calibration inputs of a compiled model, from its runs."""
         results = []
@@ -140,12 +190,12 @@ class Calibration(unittest.TestCase):
 
     def test_search(self):
         inputs, out = self.write(x=self.x), SCRATCH / "search"
-        arguments = ["--max-output-error", "0.3", "--candidate-structures", "blast",
+        arguments = ["--max-output-error", "0.3", "--candidate-structures", "blast", "gblr",
                      "--candidate-blocks", "1", "2"]
         status, log, report = self.compress(inputs, out, *arguments)
         self.assertEqual(status, 0, log)
         self.assertIn("search 5/5: keep", log)
-        self.assertEqual(log.count("error curves (blast-1-2-calibrated)\n"), 1, log)
+        self.assertEqual(log.count("error curves (blast-gblr-1-2-calibrated)\n"), 1, log)
         tried = report["search"]["tried"]
         self.assertEqual(len(tried), 5)
         for trial in tried:
