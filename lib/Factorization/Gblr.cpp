@@ -485,30 +485,26 @@ findCalibrated(MatrixRef weight, const GblrOptions &options,
     return Error{svd.error()};
   Norm norm(std::move(normWeight.moments), weight.cols);
 
-  // The leading parts of the whitened SVD that take half and a quarter of the
-  // budget are improved at the price that the last pair was worth.
-  std::vector<Candidate> found(4);
-#pragma omp parallel for schedule(dynamic, 1)
-  for (size_t k = 0; k < found.size(); ++k) {
-    if (k < 2) {
-      Start start;
-      start.price = normSquared / static_cast<double>(options.budget);
-      start.units = svd->units;
-      start.units.resize(svd->units.size() / (k == 0 ? 2 : 4));
-      if (!start.units.empty())
-        start.price = start.units.back().gain /
-                      static_cast<double>(start.units.back().getCost());
-      found[k] =
-          runGreedy(weight, options, &norm, start, normSquared, reporter);
-      continue;
-    }
+  // The leading part of the whitened SVD that takes a quarter of the budget is
+  // improved at the price that its last pair was worth.
+  Start start;
+  start.price = normSquared / static_cast<double>(options.budget);
+  start.units = svd->units;
+  start.units.resize(svd->units.size() / 4);
+  if (!start.units.empty())
+    start.price = start.units.back().gain /
+                  static_cast<double>(start.units.back().getCost());
+  std::vector<Candidate> found{
+      runGreedy(weight, options, &norm, start, normSquared, reporter)};
+  for (bool isSvd : {true, false}) {
     Solution solution(weight, options, &norm);
-    for (const Unit &unit : k == 2 ? svd->units : dataFree->solution->units)
+    for (const Unit &unit : isSvd ? svd->units : dataFree->solution->units)
       solution.add(unit);
-    if (k == 3)
+    if (!isSvd)
       solution.solveJointly(2);
-    found[k].loss = solution.getLoss();
-    found[k].solution = std::move(solution);
+    Candidate &candidate = found.emplace_back();
+    candidate.loss = solution.getLoss();
+    candidate.solution = std::move(solution);
   }
   Candidate &best = *std::min_element(
       found.begin(), found.end(),

@@ -37,6 +37,7 @@
 #include <cmath>
 #include <limits>
 #include <map>
+#include <optional>
 #include <utility>
 
 using namespace structured;
@@ -373,6 +374,40 @@ Unit Solution::seedWindow(Interval rows, Interval cols) const {
   return unit;
 }
 
+Unit Solution::seedRow(int64_t row, double price) const {
+  int64_t n = weight.cols;
+  auto line = getGradient().begin() + row * n;
+  std::vector<float> values(line, line + n);
+  Unit unit{{row, 1}, {}, {1}, {}, 0};
+  unit.cols = norm
+                  ? norm->findBestInterval(values, {}, /*anywhere=*/true, price,
+                                           smallest - 1, getRemaining() - 1)
+                  : findBestInterval(getEnergies(values), {0, n}, price,
+                                     smallest - 1, getRemaining() - 1);
+  if (unit.cols.size > 0) {
+    unit.v = cut(values, unit.cols);
+    unit.gain = solveCols(unit.cols, unit.v);
+  }
+  return unit;
+}
+
+Unit Solution::seedCol(int64_t col, double price) const {
+  int64_t m = weight.rows;
+  double scale = norm ? 1 / std::sqrt(norm->getDiagonal(col)) : 1;
+  std::vector<float> values(m);
+  for (int64_t i = 0; i < m; ++i)
+    values[i] =
+        static_cast<float>(scale * getGradient()[i * weight.cols + col]);
+  Unit unit{{}, {col, 1}, {}, {static_cast<float>(scale)}, 0};
+  unit.rows = findBestInterval(getEnergies(values), {0, m}, price, smallest - 1,
+                               getRemaining() - 1);
+  if (unit.rows.size > 0) {
+    unit.u = cut(values, unit.rows);
+    unit.gain = dot(unit.u.data(), unit.u.data(), unit.rows.size);
+  }
+  return unit;
+}
+
 std::vector<Unit> Solution::findCandidates(double price) const {
   int64_t m = weight.rows, n = weight.cols;
   std::vector<Unit> candidates;
@@ -387,37 +422,18 @@ std::vector<Unit> Solution::findCandidates(double price) const {
       for (int64_t j = 0; j < count; ++j)
         consider(seedWindow(getPart(i, count, m), getPart(j, count, n)), 2);
   }
-  // Strips: single rows, then single columns.
-  std::vector<float> values(m);
-  for (int64_t i = 0; i < m; ++i) {
-    const float *row = getGradient().data() + i * n;
-    values.assign(row, row + n);
-    Interval run =
-        norm ? norm->findBestInterval(values, {}, /*anywhere=*/true, price,
-                                      smallest - 1, getRemaining() - 1)
-             : findBestInterval(getEnergies(values), {0, n}, price,
-                                smallest - 1, getRemaining() - 1);
-    if (run.size == 0)
-      continue;
-    Unit unit{{i, 1}, run, {1}, cut(values, run), 0};
-    unit.gain = solveCols(run, unit.v);
+  // Strips: single rows, then single columns. In a weighted norm their search
+  // is long enough for threads.
+  std::vector<std::optional<Unit>> strips(m + n);
+#pragma omp parallel for schedule(static) if (norm)
+  for (int64_t line = 0; line < m + n; ++line) {
+    Unit unit = line < m ? seedRow(line, price) : seedCol(line - m, price);
     if (unit.gain > price * static_cast<double>(unit.getCost()))
-      candidates.push_back(std::move(unit));
+      strips[line] = std::move(unit);
   }
-  values.resize(m);
-  for (int64_t j = 0; j < n; ++j) {
-    double scale = norm ? 1 / std::sqrt(norm->getDiagonal(j)) : 1;
-    for (int64_t i = 0; i < m; ++i)
-      values[i] = static_cast<float>(scale * getGradient()[i * n + j]);
-    Interval run = findBestInterval(getEnergies(values), {0, m}, price,
-                                    smallest - 1, getRemaining() - 1);
-    if (run.size == 0)
-      continue;
-    Unit unit{run, {j, 1}, cut(values, run), {static_cast<float>(scale)}, 0};
-    unit.gain = dot(unit.u.data(), unit.u.data(), run.size);
-    if (unit.gain > price * static_cast<double>(unit.getCost()))
-      candidates.push_back(std::move(unit));
-  }
+  for (std::optional<Unit> &strip : strips)
+    if (strip)
+      candidates.push_back(std::move(*strip));
   return candidates;
 }
 

@@ -147,8 +147,11 @@ private:
   /// Of one factor of all units, u or v.
   void solveJointly(std::vector<float> Unit::*factor, int64_t steps);
 
-  /// Starts of `pursue`: v of the leading pair of a window.
+  /// Starts of `pursue`: v of the leading pair of a window; the best run of a
+  /// row, of a column, which is empty if none pays.
   Unit seedWindow(Interval rows, Interval cols) const;
+  Unit seedRow(int64_t row, double price) const;
+  Unit seedCol(int64_t col, double price) const;
   std::vector<Unit> findCandidates(double price) const;
 
   MatrixRef weight;

@@ -71,7 +71,7 @@ enum class GblrMethod {
   /// of uniform partitions, from runs of rows and of columns and from nothing,
   /// and returns the best result: never worse than truncated SVD or block SVD
   /// of the same number of parameters. With input moments the norm of the error
-  /// is that of the outputs, the starts are leading parts of the whitened SVD,
+  /// is that of the outputs, the start is a leading part of the whitened SVD,
   /// and the result is never worse, in the damped norm that is minimised, than
   /// the whitened SVD of the same number of parameters and than the data-free
   /// result of the same options.

@@ -33,6 +33,14 @@
 // ANEW-NOT: (reused)
 // FREE: [1/2] fc: {{.*}}: error 0.{{[0-9]+}}, {{[0-9.]+}} s
 
+// Trials for an allocation have the errors of the outputs, too.
+// DEFINE: %{curves} = structured-opt %t/model.mlir --structured-plan='allocate=global structure=gblr weights=%t/w.safetensors %{options}' -o /dev/null
+// REDEFINE: %{options} = moments=%t/m.safetensors write-curves=%t/curves.json
+// RUN: %{curves}
+// REDEFINE: %{options} = write-curves=%t/free.json
+// RUN: %{curves}
+// RUN: %python %t/curves.py %t/curves.json %t/free.json %t/report.json
+
 // DEFINE: %{run} = not structured-opt %t/model.mlir --structured-factorize='weights=%t/w.safetensors output=%t/out.safetensors %{options}' 2>&1 | FileCheck %s --check-prefix
 // RUN: %python %S/Inputs/write_moments.py %t/shape.safetensors fc=15
 // REDEFINE: %{options} = moments=%t/shape.safetensors
@@ -68,6 +76,26 @@ func.func @main(%x: tensor<4x16xf32>, %x2: tensor<4x16xf32>,
       outs(%y : tensor<4x32xf32>) -> tensor<4x32xf32>
   return %z : tensor<4x32xf32>
 }
+
+//--- curves.py
+import json
+import sys
+
+import numpy as np
+
+curves, free = ({layer["layer"]: layer["curves"][0]["points"]
+                 for layer in json.load(open(path))["layers"]} for path in sys.argv[1:3])
+for entry in json.load(open(sys.argv[3])):
+    def trial(points):
+        """The error that the curve tells for this many parameters."""
+        parameters, errors = np.array(points).T
+        assert (np.diff(errors) < 0).all(), points
+        return np.exp(np.interp(entry["budget"], parameters, np.log(errors)))
+    calibrated = trial(curves[entry["layer"]])
+    # Of less effort than the factors, and between two sizes.
+    assert 0.95 * entry["output_error"] < calibrated < 1.6 * entry["output_error"], \
+        (entry, calibrated)
+    assert calibrated < 0.8 * trial(free[entry["layer"]]), (entry, curves, free)
 
 //--- compare.py
 import json
