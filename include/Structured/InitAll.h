@@ -11,8 +11,10 @@
 #include "Structured/Dialect/Structured/IR/Structured.h"
 #include "Structured/Dialect/Structured/Transforms/Passes.h"
 #include "Structured/Pipelines/Cpu.h"
+#include "Structured/Pipelines/Cuda.h"
 
 #include "mlir/IR/DialectRegistry.h"
+#include "mlir/Target/LLVMIR/Dialect/All.h"
 
 namespace structured {
 
@@ -20,6 +22,8 @@ namespace structured {
 inline void registerAllDialects(mlir::DialectRegistry &registry) {
   registry.insert<StructuredDialect>();
   registerBufferizableOpInterfaceExternalModels(registry);
+  // Kernels become PTX inside a pipeline.
+  mlir::registerAllGPUToLLVMIRTranslations(registry);
 }
 
 /// Registers the project's passes and pipelines.
@@ -27,6 +31,7 @@ inline void registerAllPasses() {
   registerStructuredTransformsPasses();
   registerStructuredConversionPasses();
   registerCpuPipelines();
+  registerCudaPipelines();
 }
 
 } // namespace structured

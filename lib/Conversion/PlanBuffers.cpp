@@ -19,10 +19,6 @@ namespace structured {
 using namespace mlir;
 using namespace structured;
 
-/// Alignment of the arena and of each buffer in it: a cache line, and the
-/// longest vector.
-static constexpr int64_t kAlignment = 64;
-
 namespace {
 /// A buffer that lives from its allocation to its deallocation, both in the
 /// same block; `begin` and `end` are the ops' places in it.
@@ -39,6 +35,8 @@ struct Buffer {
 };
 
 struct PlanBuffers : structured::impl::PlanBuffersBase<PlanBuffers> {
+  using PlanBuffersBase::PlanBuffersBase;
+
   void runOnOperation() override {
     if (!getOperation().isExternal())
       plan(getOperation().getBody().front());
@@ -61,7 +59,7 @@ struct PlanBuffers : structured::impl::PlanBuffersBase<PlanBuffers> {
     ImplicitLocOpBuilder builder(first->alloc.getLoc(), first->alloc);
     Value arena = memref::AllocOp::create(
         builder, MemRefType::get({arenaBytes}, builder.getI8Type()),
-        ValueRange(), builder.getI64IntegerAttr(kAlignment));
+        ValueRange(), builder.getI64IntegerAttr(alignment));
     builder.setInsertionPointAfter(last->dealloc);
     memref::DeallocOp::create(builder, arena);
     for (Buffer &buffer : buffers) {
@@ -80,7 +78,7 @@ struct PlanBuffers : structured::impl::PlanBuffersBase<PlanBuffers> {
 
   /// The buffers of static size and simple layout that `block` allocates and
   /// frees.
-  static SmallVector<Buffer> collect(Block &block) {
+  SmallVector<Buffer> collect(Block &block) {
     DenseMap<Operation *, int64_t> places;
     for (auto [place, op] : llvm::enumerate(block))
       places[&op] = place;
@@ -104,7 +102,7 @@ struct PlanBuffers : structured::impl::PlanBuffersBase<PlanBuffers> {
       int64_t bytes = type.getNumElements() * elementBytes;
       buffers.push_back(
           {alloc, dealloc, places[alloc], places[dealloc],
-           static_cast<int64_t>(llvm::alignTo(bytes, kAlignment))});
+           static_cast<int64_t>(llvm::alignTo(bytes, alignment))});
     }
     return buffers;
   }

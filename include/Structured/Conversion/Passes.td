@@ -534,6 +534,35 @@ def ApproximateMath : Pass<"structured-approximate-math"> {
   ];
 }
 
+def MathToNvvm : Pass<"structured-math-to-nvvm", "::mlir::gpu::GPUModuleOp"> {
+  let summary = "lower functions of math in kernels to instructions";
+  let description = [{
+    Replaces functions of `math` that an NVIDIA GPU has instructions for (square
+    roots, roundings, fma) by LLVM's intrinsics. Upstream's
+    `convert-gpu-to-nvvm` would call CUDA's libdevice, which we do without. It is
+    an error if another function is left; `structured-approximate-math` replaces
+    erf, exp, log and tanh before.
+
+    Before:
+
+    ```mlir
+    %y = math.rsqrt %x : f32
+    ```
+
+    After:
+
+    ```mlir
+    %r = llvm.call_intrinsic "llvm.sqrt"(%x) : (f32) -> f32
+    %y = arith.divf %one, %r : f32
+    ```
+
+    The example is run in test/Conversion/MathToNvvm/basic.mlir.
+  }];
+  let dependentDialects = ["::mlir::arith::ArithDialect",
+                           "::mlir::LLVM::LLVMDialect"];
+  let statistics = [Statistic<"numLowered", "num-lowered", "Ops lowered">];
+}
+
 def PlanBuffers : Pass<"structured-plan-buffers", "::mlir::func::FuncOp"> {
   let summary = "give the buffers of a function places in one allocation";
   let description = [{
@@ -568,6 +597,10 @@ def PlanBuffers : Pass<"structured-plan-buffers", "::mlir::func::FuncOp"> {
     `optimize-allocation-liveness` first, so that buffers are freed after their
     last use.
   }];
+  let options = [
+    Option<"alignment", "alignment", "int64_t", /*default=*/"64",
+           "Alignment of each buffer in bytes">
+  ];
   let dependentDialects = [
     "::mlir::arith::ArithDialect", "::mlir::memref::MemRefDialect"
   ];
@@ -611,6 +644,220 @@ def ExpandShapeToReinterpretCast
   ];
   let statistics = [
     Statistic<"numLowered", "num-lowered", "Ops lowered">
+  ];
+}
+
+def ConstantsToArguments
+    : Pass<"structured-constants-to-arguments", "::mlir::ModuleOp"> {
+  let summary = "turn constant tensors into trailing function arguments";
+  let description = [{
+    Code for a device cannot read what lies in the host's code. Replaces each
+    constant tensor by an argument after the others, whose attribute
+    `structured.constant` holds its elements: structured-compile stores them
+    with the parameters. A constant with equal elements becomes a `linalg.fill`;
+    one that only the host reads (by `tensor.extract` outside of linalg ops)
+    stays.
+
+    Before:
+
+    ```mlir
+    func.func @main(%x: tensor<2xf32>) -> tensor<2xf32> {
+      %c = arith.constant dense<[1.0, 2.0]> : tensor<2xf32>
+      …
+    ```
+
+    After:
+
+    ```mlir
+    func.func @main(%x: tensor<2xf32>,
+                    %c: tensor<2xf32> {structured.constant =
+                        dense<[1.0, 2.0]> : tensor<2xf32>}) -> tensor<2xf32> {
+    ```
+
+    The example is run in test/Conversion/ConstantsToArguments/basic.mlir. It is
+    an error if a function that uses such a constant is called.
+  }];
+  let dependentDialects = [
+    "::mlir::arith::ArithDialect", "::mlir::linalg::LinalgDialect",
+    "::mlir::tensor::TensorDialect", "::structured::StructuredDialect"
+  ];
+  let statistics = [
+    Statistic<"numArguments", "num-arguments", "Arguments added">,
+    Statistic<"numFills", "num-fills", "Constants turned into fills">
+  ];
+}
+
+def MatmulsToCublas
+    : Pass<"structured-matmuls-to-cublas", "::mlir::ModuleOp"> {
+  let summary = "lower layers and contractions on memrefs to cuBLASLt products";
+  let description = [{
+    Replaces layers and contractions on memrefs by calls of the runtime's
+    `structuredCudaMatmul`, a batched matrix product by cuBLASLt with sums in
+    f32:
+
+    - `structured.linear` is one product;
+    - `structured.blast.matmul` is a batched product (stage 1), a contraction
+      that is none (the mix, left for `structured-linalg-to-gpu`) and a batched
+      product (stage 3). Y and Z are rounded to the factors' element type;
+    - a contraction is a batched product if its operands are f32, f16 or bf16,
+      it sums over one loop (adjacent loops of contiguous operands count as
+      one), and each operand is contiguous along rows or columns. Loops that are
+      in both operands and the result are the batch; more of them, or of rows or
+      columns that cannot be put together, become loops of the host around the
+      call.
+
+    The calls stand in private functions of the operands' buffers, one for each
+    kind of product, so that passes that place buffers see who uses them. A
+    `linalg.fill` with zeros before a product is left out.
+
+    Before:
+
+    ```mlir
+    linalg.fill ins(%zero : f32) outs(%y : memref<4x12xf32>)
+    structured.linear ins(%x, %w : memref<4x8xf32>, memref<12x8xf32>)
+        outs(%y : memref<4x12xf32>)
+    ```
+
+    After:
+
+    ```mlir
+    call @matmul(%x, %w, %y)
+        : (memref<4x8xf32>, memref<12x8xf32>, memref<4x12xf32>) -> ()
+    ```
+
+    The example is run in test/Conversion/MatmulsToCublas/linear.mlir. A remark
+    names what is left, and why.
+  }];
+  let dependentDialects = [
+    "::mlir::arith::ArithDialect", "::mlir::func::FuncDialect",
+    "::mlir::linalg::LinalgDialect", "::mlir::LLVM::LLVMDialect",
+    "::mlir::memref::MemRefDialect", "::mlir::scf::SCFDialect"
+  ];
+  let statistics = [
+    Statistic<"numLayers", "num-layers", "Layers lowered">,
+    Statistic<"numProducts", "num-products", "Products that became calls">
+  ];
+}
+
+def LinalgToGpu : Pass<"structured-linalg-to-gpu"> {
+  let summary = "lower linalg ops on memrefs to GPU kernels";
+  let description = [{
+    Replaces every linalg op on memrefs, every `memref.copy` and
+    `structured.block_sparse.matmul` by a `gpu.launch`:
+
+    - an op with parallel loops by a thread for each few points, which are as
+      many as one load of 16 bytes holds, if sizes and strides are known to
+      allow it. Reduction loops are gone through by the thread; contractions sum
+      in f32;
+    - a reduction over the innermost loop of an input by a block for each
+      result: threads go along the row and combine their parts by shuffles;
+    - with `fuse`, a run of ops that work on the same rows (the whole of a
+      softmax or a layer norm) by one kernel with a block for each row. If the
+      row's size is known and threads divide it, they hold their share in
+      registers from op to op, and what nobody else reads is not stored.
+
+    Before:
+
+    ```mlir
+    linalg.generic {indexing_maps = [#ij, #ij],
+                    iterator_types = ["parallel", "parallel"]}
+        ins(%x : memref<4x32xf32>) outs(%y : memref<4x32xf32>) {
+    ^bb0(%a: f32, %out: f32):
+      %m = arith.mulf %a, %a : f32
+      linalg.yield %m : f32
+    }
+    ```
+
+    After:
+
+    ```mlir
+    gpu.launch blocks(%block, …) in (%c1, …) threads(%thread, …) in (%c128, …)
+        module(@kernels) function(@elementwise) {
+      …
+      %v = vector.load %x[%i, %j] {alignment = 16 : i64}
+          : memref<4x32xf32>, vector<4xf32>
+      …
+    ```
+
+    The example is run in test/Conversion/LinalgToGpu/elementwise.mlir. Buffers
+    are taken to be aligned to 16 bytes. An op on tensors is left alone, with a
+    remark.
+  }];
+  let options = [
+    Option<"fuse", "fuse", "bool", /*default=*/"true",
+           "Put ops on the same rows into one kernel">
+  ];
+  let dependentDialects = [
+    "::mlir::affine::AffineDialect", "::mlir::arith::ArithDialect",
+    "::mlir::gpu::GPUDialect", "::mlir::linalg::LinalgDialect",
+    "::mlir::math::MathDialect", "::mlir::memref::MemRefDialect",
+    "::mlir::scf::SCFDialect", "::mlir::vector::VectorDialect"
+  ];
+  let statistics = [
+    Statistic<"numKernels", "num-kernels", "Kernels">,
+    Statistic<"numRowKernels", "num-row-kernels",
+              "Of these, kernels with a block for each row">,
+    Statistic<"numOps", "num-ops", "Linalg ops lowered">
+  ];
+}
+
+def DeduplicateKernels
+    : Pass<"structured-deduplicate-kernels", "::mlir::ModuleOp"> {
+  let summary = "let launches of equal kernels share one";
+  let description = [{
+    Removes kernels (`gpu.func`) that differ from another one of their
+    `gpu.module` in their names only. A model's blocks need each kernel once.
+
+    Before:
+
+    ```mlir
+    gpu.launch_func @kernels::@a blocks in … threads in … args(%x : …)
+    gpu.launch_func @kernels::@b blocks in … threads in … args(%y : …)
+    ```
+
+    After, if the bodies of `@a` and `@b` are equal:
+
+    ```mlir
+    gpu.launch_func @kernels::@a blocks in … threads in … args(%x : …)
+    gpu.launch_func @kernels::@a blocks in … threads in … args(%y : …)
+    ```
+
+    The example is run in test/Conversion/DeduplicateKernels/basic.mlir.
+  }];
+  let dependentDialects = ["::mlir::gpu::GPUDialect"];
+  let statistics = [
+    Statistic<"numRemoved", "num-removed", "Kernels removed">
+  ];
+}
+
+def BuffersToGpu : Pass<"structured-buffers-to-gpu", "::mlir::func::FuncOp"> {
+  let summary = "allocate buffers in the device's memory";
+  let description = [{
+    Makes each `memref.alloc` and `memref.dealloc` of the host code a
+    `gpu.alloc` and `gpu.dealloc`. It is an error if the host reads or writes an
+    element of a buffer, or if an op is left that would.
+
+    Before:
+
+    ```mlir
+    %a = memref.alloc() : memref<64xf32>
+    gpu.launch_func … args(%a : memref<64xf32>)
+    memref.dealloc %a : memref<64xf32>
+    ```
+
+    After:
+
+    ```mlir
+    %a = gpu.alloc () : memref<64xf32>
+    gpu.launch_func … args(%a : memref<64xf32>)
+    gpu.dealloc %a : memref<64xf32>
+    ```
+
+    The example is run in test/Conversion/BuffersToGpu/basic.mlir.
+  }];
+  let dependentDialects = ["::mlir::gpu::GPUDialect"];
+  let statistics = [
+    Statistic<"numAllocations", "num-allocations", "Allocations">
   ];
 }
 

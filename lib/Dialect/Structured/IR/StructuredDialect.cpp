@@ -72,7 +72,8 @@ LogicalResult StructuredDialect::verifyRegionArgAttribute(Operation *op,
                                                           NamedAttribute attr) {
   StringRef attrName = attr.getName().getValue();
   if (attrName != kParameterAttrName && attrName != kInputNameAttrName &&
-      attrName != kPermutationAttrName && attrName != kPackingAttrName)
+      attrName != kPermutationAttrName && attrName != kPackingAttrName &&
+      attrName != kConstantAttrName)
     return op->emitError() << "unknown argument attribute '" << attrName << "'";
   auto function = dyn_cast<FunctionOpInterface>(op);
   if (!function)
@@ -96,6 +97,17 @@ LogicalResult StructuredDialect::verifyRegionArgAttribute(Operation *op,
     if (!isa<GblrPackingAttr>(attr.getValue()))
       return op->emitError() << "argument attribute '" << attrName
                              << "' must be a #structured.gblr_packing";
+    return success();
+  }
+  if (attrName == kConstantAttrName) {
+    auto value = dyn_cast<ElementsAttr>(attr.getValue());
+    if (!value || (!isLowered &&
+                   (!type || value.getShapedType().getShape() !=
+                                 type.getShape() ||
+                    value.getShapedType().getElementType() !=
+                        type.getElementType())))
+      return op->emitError() << "argument attribute '" << attrName
+                             << "' must hold the argument's elements";
     return success();
   }
   auto name = dyn_cast<StringAttr>(attr.getValue());

@@ -1,0 +1,44 @@
+// Part of the Structured project, under the Apache License v2.0 with LLVM
+// Exceptions. See LICENSE for license information.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+
+// The pipelines that lower a model to code for NVIDIA GPUs; docs/Cuda.md
+// describes their stages.
+
+#ifndef STRUCTURED_PIPELINES_CUDA_H
+#define STRUCTURED_PIPELINES_CUDA_H
+
+#include "mlir/Pass/PassOptions.h"
+
+namespace mlir {
+class OpPassManager;
+} // namespace mlir
+
+namespace structured {
+
+struct CudaPipelineOptions : mlir::PassPipelineOptions<CudaPipelineOptions> {
+  Option<std::string> chip{
+      *this, "chip", llvm::cl::desc("GPU to compile for, by LLVM's name"),
+      llvm::cl::init("sm_90a")};
+  Option<bool> fuse{*this, "fuse",
+                    llvm::cl::desc("Put ops on the same rows into one kernel"),
+                    llvm::cl::init(true)};
+};
+
+/// First half, on tensors: parameters bound, elementwise ops fused, parameters
+/// and constants made arguments of the entries. Layers stay as they are.
+void buildCudaTensorPipeline(mlir::OpPassManager &pm,
+                             const CudaPipelineOptions &options);
+
+/// Second half: bufferization, kernels, PTX (in `gpu.binary` ops), and the host
+/// code in the LLVM dialect.
+void buildCudaBufferPipeline(mlir::OpPassManager &pm,
+                             const CudaPipelineOptions &options);
+
+/// Registers `structured-to-cuda` (both halves) and the halves:
+/// `structured-to-cuda-tensors` and `structured-to-cuda-buffers`.
+void registerCudaPipelines();
+
+} // namespace structured
+
+#endif // STRUCTURED_PIPELINES_CUDA_H

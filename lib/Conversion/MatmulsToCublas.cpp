@@ -1,0 +1,608 @@
+// Part of the Structured project, under the Apache License v2.0 with LLVM
+// Exceptions. See LICENSE for license information.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+
+// Layers and contractions on memrefs as calls of the runtime's batched matrix
+// product, structuredCudaMatmul.
+
+#include "Structured/Conversion/Passes.h"
+#include "Structured/Dialect/Structured/IR/Structured.h"
+
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Arith/Utils/Utils.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+#include "mlir/Dialect/Linalg/IR/Linalg.h"
+#include "mlir/Dialect/MemRef/IR/MemRef.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+#include "mlir/IR/ImplicitLocOpBuilder.h"
+#include "mlir/IR/Matchers.h"
+#include "mlir/IR/SymbolTable.h"
+#include "mlir/Interfaces/ViewLikeInterface.h"
+#include "llvm/ADT/StringMap.h"
+
+namespace structured {
+#define GEN_PASS_DEF_MATMULSTOCUBLAS
+#include "Structured/Conversion/Passes.h.inc"
+} // namespace structured
+
+using namespace mlir;
+using namespace structured;
+using linalg::LinalgOp;
+using LocBuilder = ImplicitLocOpBuilder;
+
+static constexpr llvm::StringLiteral kMatmul = "structuredCudaMatmul";
+
+//===----------------------------------------------------------------------===//
+// Layers as contractions
+//===----------------------------------------------------------------------===//
+
+/// Adds the product of `lhs` and `rhs` to `init`; `dims` gives the loop of each
+/// dimension of lhs, rhs and init.
+static void contract(LocBuilder &b, Value lhs, Value rhs, Value init,
+                     ArrayRef<ArrayRef<unsigned>> dims) {
+  unsigned numDims = 0;
+  for (ArrayRef<unsigned> operandDims : dims)
+    for (unsigned dim : operandDims)
+      numDims = std::max(numDims, dim + 1);
+  SmallVector<AffineMap> maps;
+  for (ArrayRef<unsigned> operandDims : dims)
+    maps.push_back(AffineMap::getMultiDimMapWithTargets(numDims, operandDims,
+                                                        b.getContext()));
+  linalg::ContractOp::create(b, TypeRange(), ValueRange{lhs, rhs}, init,
+                             b.getAffineMapArrayAttr(maps));
+}
+
+/// The matrix [T, b·q] as [T, b, q].
+static Value splitFeatures(LocBuilder &b, Value matrix, int64_t blocks) {
+  auto type = cast<MemRefType>(matrix.getType());
+  SmallVector<int64_t> shape = {type.getDimSize(0), blocks,
+                                type.getDimSize(1) / blocks};
+  return memref::ExpandShapeOp::create(
+      b, shape, matrix, ArrayRef<ReassociationIndices>{{0}, {1, 2}});
+}
+
+static void lowerLinear(LocBuilder &b, LinearOp op) {
+  contract(b, op.getInput(), op.getWeight(), op.getInit(),
+           {/*x [t,n]=*/{0, 2}, /*w [m,n]=*/{1, 2}, /*o [t,m]=*/{0, 1}});
+}
+
+static void lowerBlast(LocBuilder &b, BlastMatmulOp op) {
+  auto elementType = cast<MemRefType>(op.getInput().getType()).getElementType();
+  int64_t tokens = cast<MemRefType>(op.getInput().getType()).getDimSize(0);
+  SmallVector<Value> dynamicSizes;
+  if (ShapedType::isDynamic(tokens))
+    dynamicSizes.push_back(
+        memref::DimOp::create(b, op.getInput(), int64_t(0)));
+  Value zero = arith::ConstantOp::create(b, b.getZeroAttr(elementType));
+  // Y and Z have the factors' type: cuBLAS multiplies equal types.
+  auto createZeros = [&](int64_t blocks) {
+    auto type =
+        MemRefType::get({blocks, tokens, op.getRank()}, elementType);
+    Value buffer = memref::AllocOp::create(b, type, dynamicSizes);
+    linalg::FillOp::create(b, zero, buffer);
+    return buffer;
+  };
+
+  // Y[j,t,ρ] = Σ_q' X[t,j,q'] Vt[j,ρ,q']
+  Value x = splitFeatures(b, op.getInput(), op.getBIn());
+  Value y = createZeros(op.getBIn());
+  contract(b, x, op.getVt(), y,
+           {/*x [t,j,q]=*/{1, 0, 3}, /*vt [j,r,q]=*/{0, 2, 3},
+            /*y [j,t,r]=*/{0, 1, 2}});
+  // Z[i,t,ρ] = Σ_j S[i,j,ρ] Y[j,t,ρ]
+  Value z = createZeros(op.getBOut());
+  contract(b, op.getS(), y, z,
+           {/*s [i,j,r]=*/{0, 3, 2}, /*y [j,t,r]=*/{3, 1, 2},
+            /*z [i,t,r]=*/{0, 1, 2}});
+  memref::DeallocOp::create(b, y);
+  // O[t,i,p'] += Σ_ρ Z[i,t,ρ] U[i,p',ρ]
+  Value o = splitFeatures(b, op.getInit(), op.getBOut());
+  contract(b, z, op.getU(), o,
+           {/*z [i,t,r]=*/{0, 1, 3}, /*u [i,p,r]=*/{0, 2, 3},
+            /*o [t,i,p]=*/{1, 0, 2}});
+  memref::DeallocOp::create(b, z);
+}
+
+//===----------------------------------------------------------------------===//
+// Contractions as calls
+//===----------------------------------------------------------------------===//
+
+/// The runtime's number of an element type, structuredRtDType.
+static std::optional<int64_t> getDType(Type type) {
+  if (type.isF32())
+    return 1;
+  if (type.isF16())
+    return 2;
+  if (type.isBF16())
+    return 3;
+  return std::nullopt;
+}
+
+namespace {
+/// An operand of a contraction: a memref and the loop of each of its
+/// dimensions.
+struct Operand {
+  Operand(OpOperand &operand, AffineMap map)
+      : type(cast<MemRefType>(operand.get().getType())) {
+    for (AffineExpr result : map.getResults())
+      dims.push_back(cast<AffineDimExpr>(result).getPosition());
+    int64_t offset;
+    hasStrides = succeeded(type.getStridesAndOffset(strides, offset));
+  }
+
+  std::optional<unsigned> find(unsigned dim) const {
+    auto it = llvm::find(dims, dim);
+    if (it == dims.end())
+      return std::nullopt;
+    return it - dims.begin();
+  }
+  /// The stride of loop `dim` if it is known; 0: not in this operand.
+  int64_t getStride(unsigned dim) const {
+    std::optional<unsigned> position = find(dim);
+    return position ? strides[*position] : 0;
+  }
+  /// Whether the loops `outer` and `inner` are like one loop here.
+  bool areOne(unsigned outer, unsigned inner) const {
+    std::optional<unsigned> o = find(outer), i = find(inner);
+    if (!o && !i)
+      return true;
+    if (!o || !i || *o + 1 != *i)
+      return false;
+    if (type.getLayout().isIdentity())
+      return true;
+    return !ShapedType::isDynamic(strides[*o]) &&
+           !ShapedType::isDynamic(strides[*i]) &&
+           !type.isDynamicDim(*i) &&
+           strides[*o] == strides[*i] * type.getDimSize(*i);
+  }
+
+  MemRefType type;
+  SmallVector<unsigned> dims;
+  SmallVector<int64_t> strides;
+  bool hasStrides;
+};
+
+/// Loops that are like one; the last is the innermost.
+using Loops = SmallVector<unsigned>;
+
+/// A contraction as a batched matrix product D [m][n] += A [m][k] · B [k][n].
+class Matmul {
+public:
+  /// On failure `reason` says why.
+  static FailureOr<Matmul> match(LinalgOp op, std::string &reason);
+
+  /// A function of A, B and D, as memrefs, that does it by calls.
+  func::FuncOp createFunction(OpBuilder &builder, Location loc, StringRef name,
+                              bool isZero);
+  /// What tells the function from others.
+  std::string getKey() const;
+
+  SmallVector<unsigned> order = {0, 1}; ///< the op's operands that are A and B
+
+private:
+  Matmul(LinalgOp op)
+      : a(op->getOpOperand(0), op.getIndexingMapsArray()[0]),
+        b(op->getOpOperand(1), op.getIndexingMapsArray()[1]),
+        d(op->getOpOperand(2), op.getIndexingMapsArray()[2]),
+        sizes(op.getStaticLoopRanges()) {}
+
+  LogicalResult matchMatrix(std::string &reason);
+  SmallVector<Loops> merge(ArrayRef<unsigned> dims) const;
+  /// A row-major matrix has a row loop of any stride and a column loop of
+  /// stride 1 (or none). Whether `rows` × `columns` of `operand` is one.
+  bool isRowMajor(const Operand &operand, const Loops &columns) const {
+    return columns.empty() || operand.getStride(columns.back()) == 1;
+  }
+  int64_t getSize(const Loops &loops) const {
+    int64_t size = 1;
+    for (unsigned dim : loops) {
+      if (ShapedType::isDynamic(sizes[dim]))
+        return ShapedType::kDynamic;
+      size *= sizes[dim];
+    }
+    return size;
+  }
+
+  Operand a, b, d;
+  SmallVector<int64_t> sizes;
+  Loops m, n, k;
+  SmallVector<Loops> batches;
+  bool transA = false, transB = false;
+};
+} // namespace
+
+/// Puts loops of `dims`, which are in the order of some operand, together
+/// where all operands allow it. Loops of one step are left out.
+SmallVector<Loops> Matmul::merge(ArrayRef<unsigned> dims) const {
+  SmallVector<Loops> result;
+  for (unsigned dim : dims) {
+    if (sizes[dim] == 1)
+      continue;
+    if (!result.empty() &&
+        llvm::all_of(ArrayRef{&a, &b, &d}, [&](const Operand *operand) {
+          return operand->areOne(result.back().back(), dim);
+        }))
+      result.back().push_back(dim);
+    else
+      result.push_back({dim});
+  }
+  return result;
+}
+
+FailureOr<Matmul> Matmul::match(LinalgOp op, std::string &reason) {
+  if (op.getNumDpsInputs() != 2 || op.getNumDpsInits() != 1 ||
+      !linalg::isaContractionOpInterface(op)) {
+    reason = "it is not a contraction";
+    return failure();
+  }
+  for (AffineMap map : op.getIndexingMapsArray())
+    if (!map.isProjectedPermutation()) {
+      reason = "an index is not a loop";
+      return failure();
+    }
+  Matmul matmul(op);
+  if (!matmul.a.hasStrides || !matmul.b.hasStrides || !matmul.d.hasStrides) {
+    reason = "an operand has no strides";
+    return failure();
+  }
+  Type typeA = matmul.a.type.getElementType();
+  Type typeD = matmul.d.type.getElementType();
+  if (typeA != matmul.b.type.getElementType() || !getDType(typeA) ||
+      (typeD != typeA && !typeD.isF32())) {
+    reason = "its element types are not those of a cuBLAS product";
+    return failure();
+  }
+  if (failed(matmul.matchMatrix(reason)))
+    return failure();
+  return matmul;
+}
+
+LogicalResult Matmul::matchMatrix(std::string &reason) {
+  SmallVector<unsigned> mDims, nDims, kDims, batchDims;
+  for (unsigned dim : d.dims) {
+    bool inA = a.find(dim).has_value(), inB = b.find(dim).has_value();
+    if (inA && inB)
+      batchDims.push_back(dim);
+    else if (inA)
+      mDims.push_back(dim);
+    else if (inB)
+      nDims.push_back(dim);
+    else {
+      reason = "a loop is in the result only";
+      return failure();
+    }
+  }
+  for (unsigned dim = 0; dim < sizes.size(); ++dim) {
+    if (d.find(dim))
+      continue;
+    if (!a.find(dim) || !b.find(dim)) {
+      reason = "a sum is over one operand only";
+      return failure();
+    }
+  }
+  for (unsigned dim : a.dims)
+    if (!d.find(dim))
+      kDims.push_back(dim);
+  SmallVector<Loops> ms = merge(mDims), ns = merge(nDims), ks = merge(kDims);
+  batches = merge(batchDims);
+  if (ks.size() > 1) {
+    reason = "its sum is over more than one loop";
+    return failure();
+  }
+  if (!ks.empty())
+    k = ks.front();
+
+  // The largest loop is the matrix's; products of the others share what does
+  // not depend on them.
+  auto isLarger = [&](const Loops &x, const Loops &y) {
+    int64_t sizeX = getSize(x), sizeY = getSize(y);
+    if (ShapedType::isDynamic(sizeX) || ShapedType::isDynamic(sizeY))
+      return ShapedType::isDynamic(sizeX) && !ShapedType::isDynamic(sizeY);
+    return sizeX > sizeY;
+  };
+  auto takeLargest = [&](SmallVector<Loops> &loops) {
+    Loops result;
+    if (loops.empty())
+      return result;
+    auto *best = loops.begin();
+    for (Loops &candidate : loops)
+      if (isLarger(candidate, *best))
+        best = &candidate;
+    result = *best;
+    loops.erase(best);
+    batches.insert(batches.begin(), loops.begin(), loops.end());
+    return result;
+  };
+  m = takeLargest(ms);
+  n = takeLargest(ns);
+
+  if (!isRowMajor(d, n)) {
+    if (!isRowMajor(d, m)) {
+      reason = "its result is not contiguous along rows or columns";
+      return failure();
+    }
+    std::swap(a, b);
+    std::swap(m, n);
+    order = {1, 0};
+  }
+  transA = !isRowMajor(a, k);
+  if (transA && !isRowMajor(a, m)) {
+    reason = "its left-hand side is not contiguous along rows or columns";
+    return failure();
+  }
+  transB = !isRowMajor(b, n);
+  if (transB && !isRowMajor(b, k)) {
+    reason = "its right-hand side is not contiguous along rows or columns";
+    return failure();
+  }
+  // The one product with all of a batch: the longest loop.
+  if (batches.size() > 1) {
+    auto *best = std::prev(batches.end());
+    for (auto *candidate = batches.begin(); candidate != batches.end();
+         ++candidate)
+      if (isLarger(*candidate, *best))
+        best = candidate;
+    std::swap(*best, batches.back());
+  }
+  return success();
+}
+
+std::string Matmul::getKey() const {
+  std::string key;
+  llvm::raw_string_ostream stream(key);
+  for (const Operand *operand : {&a, &b, &d}) {
+    stream << operand->type << " [";
+    llvm::interleaveComma(operand->dims, stream);
+    stream << "] ";
+  }
+  return key;
+}
+
+func::FuncOp Matmul::createFunction(OpBuilder &builder, Location loc,
+                                    StringRef name, bool isZero) {
+  auto function = func::FuncOp::create(
+      builder, loc, name,
+      builder.getFunctionType({a.type, b.type, d.type}, {}));
+  function.setPrivate();
+  OpBuilder::InsertionGuard guard(builder);
+  Block *entry = function.addEntryBlock();
+  LocBuilder blockBuilder(loc, builder);
+  blockBuilder.setInsertionPointToStart(entry);
+  LocBuilder &bb = blockBuilder;
+  Type i64 = bb.getI64Type();
+  auto int64 = [&](int64_t value) -> Value {
+    return arith::ConstantOp::create(bb, bb.getI64IntegerAttr(value));
+  };
+  auto toInt64 = [&](Value value) -> Value {
+    return bb.createOrFold<arith::IndexCastOp>(i64, value);
+  };
+
+  const Operand *operands[] = {&a, &b, &d};
+  SmallVector<Value> pointers;
+  SmallVector<SmallVector<Value>> strides;
+  DenseMap<unsigned, Value> extents;
+  for (auto [argument, operand] :
+       llvm::zip_equal(entry->getArguments(), operands)) {
+    auto metadata = memref::ExtractStridedMetadataOp::create(bb, argument);
+    Value pointer = toInt64(
+        memref::ExtractAlignedPointerAsIndexOp::create(bb, argument));
+    Value bytes = int64(operand->type.getElementTypeBitWidth() / 8);
+    Value offset = arith::MulIOp::create(bb, toInt64(metadata.getOffset()),
+                                         bytes);
+    pointers.push_back(arith::AddIOp::create(bb, pointer, offset));
+    strides.push_back(llvm::map_to_vector(metadata.getStrides(), toInt64));
+    for (auto [dim, size] :
+         llvm::zip_equal(operand->dims, metadata.getSizes()))
+      extents.try_emplace(dim, size);
+  }
+  /// The number of steps of `loops`.
+  auto getExtent = [&](const Loops &loops) {
+    Value size = arith::ConstantIndexOp::create(bb, 1);
+    for (unsigned dim : loops)
+      size = bb.createOrFold<arith::MulIOp>(size, extents[dim]);
+    return size;
+  };
+  auto getStride = [&](unsigned operand, const Loops &loops) {
+    if (loops.empty())
+      return int64(0);
+    std::optional<unsigned> position =
+        operands[operand]->find(loops.back());
+    return position ? strides[operand][*position] : int64(0);
+  };
+  /// The leading dimension of a matrix with these rows and columns.
+  auto getLeading = [&](unsigned operand, const Loops &rows,
+                        const Loops &columns) {
+    return rows.empty() ? toInt64(getExtent(columns))
+                        : getStride(operand, rows);
+  };
+
+  Value sizeM = toInt64(getExtent(m)), sizeN = toInt64(getExtent(n));
+  Value sizeK = toInt64(getExtent(k));
+  Value lda = transA ? getLeading(0, k, m) : getLeading(0, m, k);
+  Value ldb = transB ? getLeading(1, n, k) : getLeading(1, k, n);
+  Value ldd = getLeading(2, m, n);
+  Loops batch;
+  SmallVector<Loops> outer(batches);
+  if (!outer.empty())
+    batch = outer.pop_back_val();
+  Value count = toInt64(getExtent(batch));
+
+  // Loops around the call for further batches.
+  SmallVector<Value> ends;
+  for (const Loops &loops : outer)
+    ends.push_back(getExtent(loops));
+  Value zero = arith::ConstantIndexOp::create(bb, 0);
+  Value one = arith::ConstantIndexOp::create(bb, 1);
+  SmallVector<Value> begins(outer.size(), zero), steps(outer.size(), one);
+  scf::buildLoopNest(
+      bb, loc, begins, ends, steps,
+      [&](OpBuilder &nested, Location loc, ValueRange ivs) {
+        LocBuilder inner(loc, nested);
+        auto pointerType = LLVM::LLVMPointerType::get(inner.getContext());
+        SmallVector<Value> bases;
+        for (unsigned operand : {0, 1, 2}) {
+          Value base = pointers[operand];
+          for (auto [loops, iv] : llvm::zip_equal(outer, ivs)) {
+            Value at = arith::MulIOp::create(
+                inner, arith::IndexCastOp::create(inner, i64, iv),
+                getStride(operand, loops));
+            Value bytes = arith::ConstantOp::create(
+                inner, inner.getI64IntegerAttr(
+                           operands[operand]->type.getElementTypeBitWidth() /
+                           8));
+            base = arith::AddIOp::create(
+                inner, base, arith::MulIOp::create(inner, at, bytes));
+          }
+          bases.push_back(LLVM::IntToPtrOp::create(inner, pointerType, base));
+        }
+        auto int32 = [&](int64_t value) -> Value {
+          return arith::ConstantOp::create(inner,
+                                           inner.getI32IntegerAttr(value));
+        };
+        auto real = [&](double value) -> Value {
+          return arith::ConstantOp::create(inner,
+                                           inner.getF32FloatAttr(value));
+        };
+        Value null = LLVM::ZeroOp::create(inner, pointerType);
+        Value strideD = getStride(2, batch);
+        SmallVector<Value> arguments = {
+            bases[0], bases[1], bases[2], bases[2], null, count,
+            sizeM,    sizeN,    sizeK,    lda,      ldb,  ldd,
+            ldd,      getStride(0, batch), getStride(1, batch),
+            strideD,  strideD,  int32(transA), int32(transB),
+            int32(*getDType(a.type.getElementType())),
+            int32(*getDType(d.type.getElementType())), real(1.0),
+            real(isZero ? 0.0 : 1.0), int32(0)};
+        func::CallOp::create(inner, kMatmul, TypeRange(), arguments);
+      });
+  func::ReturnOp::create(bb);
+  return function;
+}
+
+/// The declaration of structuredCudaMatmul (runtime/Cuda).
+static void declareMatmul(ModuleOp module) {
+  if (module.lookupSymbol(kMatmul))
+    return;
+  OpBuilder builder = OpBuilder::atBlockEnd(module.getBody());
+  Type pointer = LLVM::LLVMPointerType::get(module.getContext());
+  Type i64 = builder.getI64Type(), i32 = builder.getI32Type();
+  Type f32 = builder.getF32Type();
+  SmallVector<Type> types(5, pointer);
+  types.append(12, i64);
+  types.append(4, i32);
+  types.append({f32, f32, i32});
+  func::FuncOp::create(builder, module.getLoc(), kMatmul,
+                       builder.getFunctionType(types, {}))
+      .setPrivate();
+}
+
+/// If nothing but a fill with zeros has been written into `buffer` since it was
+/// allocated or last read, before `op`: removes the fill and returns true.
+static bool takeZeroFill(Value buffer, Operation *op) {
+  auto getBase = [](Value value) {
+    while (auto view = value.getDefiningOp<ViewLikeOpInterface>())
+      value = view.getViewSource();
+    return value;
+  };
+  auto getWhole = [](Value value) {
+    while (Operation *reshape = value.getDefiningOp()) {
+      if (!isa<memref::ExpandShapeOp, memref::CollapseShapeOp>(reshape))
+        break;
+      value = reshape->getOperand(0);
+    }
+    return value;
+  };
+  Value base = getBase(buffer);
+  if (!base.getDefiningOp<memref::AllocOp>())
+    return false;
+  for (Operation *before = op->getPrevNode(); before;
+       before = before->getPrevNode()) {
+    if (isa<ViewLikeOpInterface>(before) || isMemoryEffectFree(before))
+      continue;
+    bool touches = before->getNumRegions() != 0 && !isa<LinalgOp>(before);
+    for (Value operand : before->getOperands())
+      touches |= isa<BaseMemRefType>(operand.getType()) &&
+                 getBase(operand) == base;
+    if (!touches)
+      continue;
+    auto fill = dyn_cast<linalg::FillOp>(before);
+    if (!fill || fill.getOutputs().front().getType().isIntOrIndexOrFloat() ||
+        !matchPattern(fill.getInputs().front(), m_AnyZeroFloat()))
+      return false;
+    // Of all that the product writes, and no more.
+    if (getWhole(fill.getOutputs().front()) != getWhole(buffer))
+      return false;
+    fill->erase();
+    return true;
+  }
+  return false;
+}
+
+//===----------------------------------------------------------------------===//
+// The pass
+//===----------------------------------------------------------------------===//
+
+namespace {
+struct MatmulsToCublas
+    : structured::impl::MatmulsToCublasBase<MatmulsToCublas> {
+  void runOnOperation() override {
+    ModuleOp module = getOperation();
+    SmallVector<Operation *> layers;
+    module.walk([&](StructuredLayerOpInterface op) { layers.push_back(op); });
+    for (Operation *op : layers) {
+      LocBuilder builder(op->getLoc(), op);
+      if (op->getNumResults() != 0) {
+        op->emitRemark("not lowered: its operands are not memrefs");
+        continue;
+      }
+      if (auto linear = dyn_cast<LinearOp>(op)) {
+        lowerLinear(builder, linear);
+      } else if (auto blast = dyn_cast<BlastMatmulOp>(op)) {
+        lowerBlast(builder, blast);
+      } else {
+        op->emitRemark("not lowered: no cuBLAS products for this structure");
+        continue;
+      }
+      op->erase();
+      ++numLayers;
+    }
+
+    SmallVector<LinalgOp> contractions;
+    module.walk([&](LinalgOp op) {
+      if (op.hasPureBufferSemantics() && op.getNumReductionLoops() != 0 &&
+          linalg::isaContractionOpInterface(op))
+        contractions.push_back(op);
+    });
+    llvm::StringMap<func::FuncOp> functions;
+    SymbolTable symbols(module);
+    for (LinalgOp op : contractions) {
+      std::string reason;
+      FailureOr<Matmul> matmul = Matmul::match(op, reason);
+      if (failed(matmul)) {
+        op->emitRemark("not a cuBLAS product: ") << reason;
+        continue;
+      }
+      Value result = op.getDpsInits()[0];
+      bool isZero = takeZeroFill(result, op);
+      func::FuncOp &function =
+          functions[matmul->getKey() + (isZero ? "=" : "+=")];
+      if (!function) {
+        OpBuilder builder(&getContext());
+        function = matmul->createFunction(builder, op.getLoc(), "matmul",
+                                          isZero);
+        symbols.insert(function);
+      }
+      OpBuilder builder(op);
+      SmallVector<Value> inputs = op.getDpsInputs();
+      func::CallOp::create(builder, op.getLoc(), function,
+                           ValueRange{inputs[matmul->order[0]],
+                                      inputs[matmul->order[1]], result});
+      op->erase();
+      ++numProducts;
+    }
+    if (!functions.empty())
+      declareMatmul(module);
+  }
+};
+} // namespace

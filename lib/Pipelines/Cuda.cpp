@@ -1,0 +1,138 @@
+// Part of the Structured project, under the Apache License v2.0 with LLVM
+// Exceptions. See LICENSE for license information.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+
+#include "Structured/Pipelines/Cuda.h"
+
+#include "Structured/Conversion/Passes.h"
+#include "Structured/Dialect/Structured/Transforms/Passes.h"
+
+#include "mlir/Conversion/Passes.h"
+#include "mlir/Dialect/Affine/Transforms/Passes.h"
+#include "mlir/Dialect/Arith/Transforms/Passes.h"
+#include "mlir/Dialect/Bufferization/Pipelines/Passes.h"
+#include "mlir/Dialect/Bufferization/Transforms/Passes.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Dialect/GPU/IR/GPUDialect.h"
+#include "mlir/Dialect/GPU/Transforms/Passes.h"
+#include "mlir/Dialect/Linalg/Passes.h"
+#include "mlir/Dialect/MemRef/Transforms/Passes.h"
+#include "mlir/Pass/PassManager.h"
+#include "mlir/Pass/PassRegistry.h"
+#include "mlir/Transforms/Passes.h"
+
+using namespace mlir;
+using namespace structured;
+
+/// Alignment of device buffers: a tensor map's and cuBLAS's best.
+static constexpr int64_t kBufferAlignment = 256;
+
+static void addCleanup(OpPassManager &pm) {
+  pm.addPass(createCanonicalizerPass());
+  pm.addPass(createCSEPass());
+}
+
+void structured::buildCudaTensorPipeline(OpPassManager &pm,
+                                         const CudaPipelineOptions &options) {
+  pm.addPass(createBindParameters());
+  GblrToBlockSparseOptions gblr;
+  gblr.vectorBits = 256;
+  pm.addPass(createGblrToBlockSparse(gblr));
+  addCleanup(pm);
+  pm.addPass(createFoldIntoContractions());
+  pm.addPass(createLinalgFoldUnitExtentDimsPass());
+  addCleanup(pm);
+  pm.addPass(createFoldIntoContractions());
+  pm.addPass(createFuseElementwise());
+  addCleanup(pm);
+  pm.addPass(createParametersToArguments());
+  pm.addPass(createConstantsToArguments());
+  pm.addPass(createPrepareEntries());
+}
+
+void structured::buildCudaBufferPipeline(OpPassManager &pm,
+                                         const CudaPipelineOptions &options) {
+  // Tensors to buffers.
+  pm.addPass(bufferization::createEmptyTensorEliminationPass());
+  bufferization::OneShotBufferizePassOptions bufferize;
+  bufferize.bufferizeFunctionBoundaries = true;
+  bufferize.functionBoundaryTypeConversion =
+      bufferization::LayoutMapOption::IdentityLayoutMap;
+  pm.addPass(bufferization::createOneShotBufferizePass(bufferize));
+  addCleanup(pm);
+  bufferization::buildBufferDeallocationPipeline(pm, {});
+
+  // Layers and contractions to library calls. Kernels of ours for layers
+  // replace the structured ops before this.
+  pm.addPass(createMatmulsToCublas());
+  // Everything else to kernels. They are outlined before buffers are placed, so
+  // that their operands are in plain sight.
+  LinalgToGpuOptions linalg;
+  linalg.fuse = options.fuse;
+  pm.addPass(createLinalgToGpu(linalg));
+  addCleanup(pm);
+  pm.addPass(createApproximateMath());
+  pm.addPass(createGpuLaunchSinkIndexComputationsPass());
+  pm.addPass(createGpuKernelOutliningPass());
+  addCleanup(pm);
+  pm.addPass(createDeduplicateKernels());
+
+  pm.addNestedPass<func::FuncOp>(
+      bufferization::createOptimizeAllocationLivenessPass());
+  pm.addPass(createConvertBufferizationToMemRefPass());
+  PlanBuffersOptions plan;
+  plan.alignment = kBufferAlignment;
+  pm.addNestedPass<func::FuncOp>(createPlanBuffers(plan));
+  pm.addNestedPass<func::FuncOp>(createBuffersToGpu());
+
+  // Host and device code to control flow on scalars.
+  pm.addPass(createExpandShapeToReinterpretCast());
+  pm.addPass(memref::createExpandStridedMetadataPass());
+  pm.addPass(createLowerAffinePass());
+  pm.addPass(arith::createArithExpandOpsPass());
+  pm.addNestedPass<func::FuncOp>(createGpuAsyncRegionPass());
+  pm.addPass(createSCFToControlFlowPass());
+  addCleanup(pm);
+
+  // Kernels to PTX.
+  GpuNVVMAttachTargetOptions target;
+  target.chip = options.chip;
+  target.features = "+ptx80";
+  target.optLevel = 3;
+  pm.addPass(createGpuNVVMAttachTarget(target));
+  OpPassManager &kernels = pm.nest<gpu::GPUModuleOp>();
+  kernels.addPass(createMathToNvvm());
+  kernels.addPass(createConvertVectorToLLVMPass());
+  kernels.addPass(createConvertGpuOpsToNVVMOps());
+  kernels.addPass(createConvertNVVMToLLVMPass());
+  kernels.addPass(createArithToLLVMConversionPass());
+  addCleanup(kernels);
+  kernels.addPass(createReconcileUnrealizedCastsPass());
+  GpuModuleToBinaryPassOptions binary;
+  binary.compilationTarget = "isa";
+  pm.addPass(createGpuModuleToBinaryPass(binary));
+
+  // Host code to the LLVM dialect.
+  pm.addPass(createGpuToLLVMConversionPass());
+  pm.addPass(createConvertControlFlowToLLVMPass());
+  pm.addPass(createReconcileUnrealizedCastsPass());
+  addCleanup(pm);
+}
+
+void structured::registerCudaPipelines() {
+  PassPipelineRegistration<CudaPipelineOptions>(
+      "structured-to-cuda",
+      "Lower a model to PTX and the LLVM dialect, for NVIDIA GPUs",
+      [](OpPassManager &pm, const CudaPipelineOptions &options) {
+        buildCudaTensorPipeline(pm, options);
+        buildCudaBufferPipeline(pm, options);
+      });
+  PassPipelineRegistration<CudaPipelineOptions>(
+      "structured-to-cuda-tensors",
+      "The first half of structured-to-cuda, on tensors",
+      buildCudaTensorPipeline);
+  PassPipelineRegistration<CudaPipelineOptions>(
+      "structured-to-cuda-buffers",
+      "The second half of structured-to-cuda, from bufferization on",
+      buildCudaBufferPipeline);
+}
