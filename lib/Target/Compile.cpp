@@ -5,7 +5,9 @@
 #include "Structured/Target/Compile.h"
 
 #include "Structured/Pipelines/Cpu.h"
+#include "Structured/Pipelines/Cuda.h"
 #include "Structured/Target/Cpu.h"
+#include "Structured/Target/Cuda.h"
 #include "Structured/Target/Entries.h"
 #include "Structured/Target/Linker.h"
 #include "Structured/Target/StoredWeights.h"
@@ -46,13 +48,14 @@ public:
   LogicalResult run();
 
 private:
-  using BuildPipeline = void (*)(OpPassManager &, const CpuPipelineOptions &);
-  LogicalResult runPipeline(BuildPipeline build, const CpuTarget &target);
+  enum class Half { Tensors, Buffers };
+  LogicalResult runPipeline(Half half, const CpuTarget &target);
   llvm::Error
   write(function_ref<llvm::Error(llvm::raw_pwrite_stream &)> writer);
   llvm::Error writeModule(llvm::Module &llvmModule, const CpuTarget &target,
                           ArrayRef<Entry> entries, const WeightsSet &weights);
   llvm::Error checkWeightsPath();
+  bool isCuda() const { return options.target == TargetKind::Cuda; }
 
   const CompileOptions &options;
   MLIRContext context;
@@ -68,17 +71,24 @@ static std::string getWeightsPath(StringRef path) {
   return weights.str().str();
 }
 
-LogicalResult Compiler::runPipeline(BuildPipeline build,
-                                    const CpuTarget &target) {
+LogicalResult Compiler::runPipeline(Half half, const CpuTarget &target) {
+  PassManager pm(&context);
+  if (failed(configure(pm)))
+    return failure();
+  if (isCuda()) {
+    CudaPipelineOptions pipelineOptions;
+    pipelineOptions.chip = options.chip;
+    (half == Half::Tensors ? buildCudaTensorPipeline
+                           : buildCudaBufferPipeline)(pm, pipelineOptions);
+    return pm.run(*module);
+  }
   CpuPipelineOptions pipelineOptions;
   pipelineOptions.parallel = options.parallel;
   pipelineOptions.tileTokens = options.tileTokens;
   pipelineOptions.vectorBits = target.getVectorBits();
   pipelineOptions.vectorRegisters = target.getVectorRegisters();
-  PassManager pm(&context);
-  if (failed(configure(pm)))
-    return failure();
-  build(pm, pipelineOptions);
+  (half == Half::Tensors ? buildCpuTensorPipeline
+                         : buildCpuBufferPipeline)(pm, pipelineOptions);
   return pm.run(*module);
 }
 
@@ -119,8 +129,11 @@ llvm::Error Compiler::writeModule(llvm::Module &llvmModule,
   StringRef ompLibrary = options.ompLibrary;
   if (ompLibrary.empty())
     ompLibrary = getDefaultOmpLibrary();
-  if (llvm::Error error = linkSharedObject(object.getTemporary(),
-                                           module.getTemporary(), ompLibrary))
+  if (llvm::Error error =
+          isCuda() ? linkWithRuntime(object.getTemporary(),
+                                     module.getTemporary())
+                   : linkSharedObject(object.getTemporary(),
+                                      module.getTemporary(), ompLibrary))
     return error;
 
   if (llvm::any_of(entries, [](const Entry &entry) {
@@ -155,7 +168,25 @@ LogicalResult Compiler::run() {
   if (isModule)
     if (llvm::Error error = checkWeightsPath())
       return report(std::move(error));
-  llvm::Expected<CpuTarget> target = CpuTarget::create(options.cpu);
+  bool isKernels =
+      options.emit == EmitKind::Ptx || options.emit == EmitKind::Cubin;
+  if (isKernels && !isCuda())
+    return report("kernels are code for CUDA: add --target=cuda");
+  std::string ptxas;
+  if (isCuda()) {
+    if (llvm::Error error = checkChip(options.chip))
+      return report(std::move(error));
+    llvm::Expected<std::string> found = findPtxas(options.ptxas);
+    if (!found)
+      return report(found.takeError());
+    ptxas = std::move(*found);
+    if (options.emit == EmitKind::Cubin && ptxas.empty())
+      return report("no ptxas found in PATH or /usr/local/cuda/bin: name one "
+                    "with --ptxas");
+  }
+  bool isGeneric = isCuda() && options.cpu == "native";
+  llvm::Expected<CpuTarget> target =
+      CpuTarget::create(isGeneric ? "generic" : options.cpu);
   if (!target)
     return report(target.takeError());
   Result<WeightsSet> weights = WeightsSet::open(options.weights);
@@ -191,7 +222,7 @@ LogicalResult Compiler::run() {
     return llvm::Error::success();
   };
 
-  if (failed(runPipeline(buildCpuTensorPipeline, *target)))
+  if (failed(runPipeline(Half::Tensors, *target)))
     return failure();
   if (options.emit == EmitKind::Tensors)
     return writeOrReport(printModule);
@@ -201,8 +232,16 @@ LogicalResult Compiler::run() {
   if (isModule)
     if (Result<void> checked = checkParameters(*entries, *weights); !checked)
       return report(checked.error());
-  if (failed(runPipeline(buildCpuBufferPipeline, *target)))
+  if (failed(runPipeline(Half::Buffers, *target)))
     return failure();
+  if (isCuda() && options.emit != EmitKind::Ptx &&
+      failed(assembleKernels(*module, options.chip, ptxas)))
+    return failure();
+  if (isKernels)
+    return writeOrReport([&](llvm::raw_pwrite_stream &stream) {
+      stream << getKernelCode(*module);
+      return llvm::Error::success();
+    });
   if (options.emit == EmitKind::MLIR)
     return writeOrReport(printModule);
 
@@ -213,11 +252,14 @@ LogicalResult Compiler::run() {
     return report("translation to LLVM IR failed");
   addModuleInterface(
       *llvmModule, *entries,
-      describeModule(*entries, target->getCpu(), target->getFeatures()));
+      describeModule(*entries, target->getCpu(), target->getFeatures(),
+                     isCuda() ? options.chip : ""));
   optimize(*llvmModule, *target);
   switch (options.emit) {
   case EmitKind::Tensors:
   case EmitKind::MLIR:
+  case EmitKind::Ptx:
+  case EmitKind::Cubin:
     break;
   case EmitKind::LLVMIR:
     return writeOrReport([&](llvm::raw_pwrite_stream &stream) {

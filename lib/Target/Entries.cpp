@@ -78,12 +78,32 @@ static LogicalResult describeType(func::FuncOp function, Type type,
   return success();
 }
 
+/// The name under which a constant is stored: a hash of what it is.
+static std::string getConstantName(ElementsAttr constant) {
+  std::string text, name = "constant#";
+  llvm::raw_string_ostream(text) << constant;
+  llvm::raw_string_ostream(name)
+      << llvm::format_hex_no_prefix(llvm::xxh3_64bits(text), 16);
+  return name;
+}
+
 static FailureOr<Entry> collectEntry(func::FuncOp function) {
   Entry entry;
   entry.name = function.getName().str();
   for (auto [index, type] : llvm::enumerate(function.getArgumentTypes())) {
     auto parameterName =
         function.getArgAttrOfType<StringAttr>(index, kParameterAttrName);
+    auto constant =
+        function.getArgAttrOfType<ElementsAttr>(index, kConstantAttrName);
+    if (constant) {
+      EntryParameter &parameter = entry.parameters.emplace_back();
+      parameter.constant = constant;
+      parameter.name = parameter.source = getConstantName(constant);
+      if (failed(describeType(function, type, "constant " + Twine(index),
+                              parameter)))
+        return failure();
+      continue;
+    }
     if (!parameterName) {
       if (!entry.parameters.empty())
         return function.emitError()
@@ -149,7 +169,8 @@ static llvm::json::Array toJson(ArrayRef<EntryTensor> tensors) {
 }
 
 std::string structured::describeModule(ArrayRef<Entry> entries, StringRef cpu,
-                                       ArrayRef<std::string> features) {
+                                       ArrayRef<std::string> features,
+                                       StringRef arch) {
   llvm::json::Array entryArray;
   for (const Entry &entry : entries) {
     std::vector<EntryTensor> parameters(entry.parameters.begin(),
@@ -162,11 +183,13 @@ std::string structured::describeModule(ArrayRef<Entry> entries, StringRef cpu,
                            {"parameters", toJson(parameters)}});
   }
   llvm::json::Object info{{"abi_version", kAbiVersion},
-                          {"target", "cpu"},
+                          {"target", arch.empty() ? "cpu" : "cuda"},
                           {"cpu", cpu},
                           {"features", llvm::json::Array(features)},
                           {"llvm", LLVM_VERSION_STRING},
                           {"entries", std::move(entryArray)}};
+  if (!arch.empty())
+    info["arch"] = arch;
   std::string text;
   llvm::raw_string_ostream(text) << llvm::json::Value(std::move(info));
   return text;

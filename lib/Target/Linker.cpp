@@ -16,6 +16,18 @@ llvm::StringRef structured::getDefaultOmpLibrary() {
   return STRUCTURED_OMP_LIBRARY;
 }
 
+/// The linker's name of this machine's architecture.
+#if defined(__x86_64__)
+static constexpr llvm::StringLiteral kEmulation = "elf_x86_64";
+#elif defined(__aarch64__)
+static constexpr llvm::StringLiteral kEmulation = "aarch64linux";
+#else
+#error "name the linker's emulation of this architecture"
+#endif
+
+/// The soname of runtime/'s shared library, with its ABI's version.
+static llvm::StringRef getRuntimeSoname() { return "libStructuredRuntime.so.1"; }
+
 static llvm::Expected<std::string> findLinker() {
   for (llvm::StringRef name : {"ld.lld-22", "ld.lld", "ld"})
     if (llvm::ErrorOr<std::string> path = llvm::sys::findProgramByName(name))
@@ -24,15 +36,12 @@ static llvm::Expected<std::string> findLinker() {
       "no linker found: neither ld.lld-22, ld.lld nor ld is in PATH");
 }
 
-llvm::Error structured::linkSharedObject(llvm::StringRef object,
-                                         llvm::StringRef output,
-                                         llvm::StringRef ompLibrary) {
+/// Runs the linker; `output` is for the error.
+static llvm::Error run(llvm::StringRef output,
+                       llvm::ArrayRef<llvm::StringRef> options) {
   llvm::Expected<std::string> linker = findLinker();
   if (!linker)
     return linker.takeError();
-  if (!llvm::sys::fs::exists(ompLibrary))
-    return llvm::createStringError("OpenMP library '" + ompLibrary +
-                                   "' not found");
   llvm::SmallString<128> log;
   if (std::error_code error =
           llvm::sys::fs::createTemporaryFile("structured-link", "log", log))
@@ -40,9 +49,9 @@ llvm::Error structured::linkSharedObject(llvm::StringRef object,
                                               error.message());
   llvm::FileRemover removeLog(log);
 
-  llvm::SmallVector<llvm::StringRef> arguments = {
-      *linker, "-shared", "--gc-sections", "-z",      "relro",
-      "-o",    output,    object,          ompLibrary};
+  llvm::SmallVector<llvm::StringRef> arguments = {*linker, "-shared"};
+  arguments.append(options.begin(), options.end());
+  arguments.append({"-o", output});
   std::string message;
   int status = llvm::sys::ExecuteAndWait(
       *linker, arguments, /*Env=*/std::nullopt,
@@ -54,4 +63,31 @@ llvm::Error structured::linkSharedObject(llvm::StringRef object,
     message += (*text)->getBuffer();
   return llvm::createStringError("linking '" + output + "' with " + *linker +
                                  " failed: " + message);
+}
+
+llvm::Error structured::linkSharedObject(llvm::StringRef object,
+                                         llvm::StringRef output,
+                                         llvm::StringRef ompLibrary) {
+  if (!llvm::sys::fs::exists(ompLibrary))
+    return llvm::createStringError("OpenMP library '" + ompLibrary +
+                                   "' not found");
+  return run(output, {"--gc-sections", "-z", "relro", object, ompLibrary});
+}
+
+llvm::Error structured::linkWithRuntime(llvm::StringRef object,
+                                        llvm::StringRef output) {
+  // An empty library of the runtime's name is all that the linker needs. Its
+  // source is an empty linker script.
+  llvm::SmallString<128> script, library;
+  for (auto [path, extension] : {std::pair(&script, "ld"), {&library, "so"}})
+    if (std::error_code error = llvm::sys::fs::createTemporaryFile(
+            "structured-runtime", extension, *path))
+      return llvm::createStringError(error, "cannot create a temporary file: " +
+                                                error.message());
+  llvm::FileRemover removeScript(script), removeLibrary(library);
+  std::string soname = "-soname=" + getRuntimeSoname().str();
+  if (llvm::Error error = run(library, {"-m", kEmulation, soname, script}))
+    return error;
+  return run(output, {"--gc-sections", "-z", "relro", object,
+                      "--no-as-needed", library});
 }

@@ -43,6 +43,8 @@ Result<void> structured::checkParameters(llvm::ArrayRef<Entry> entries,
                                          const WeightsSet &weights) {
   for (const Entry &entry : entries)
     for (const EntryParameter &parameter : entry.parameters) {
+      if (parameter.constant)
+        continue;
       Result<const TensorView *> tensor = weights.get(parameter.source);
       if (!tensor)
         return Error{tensor.error()};
@@ -118,6 +120,26 @@ static std::vector<std::byte> permute(const TensorView &tensor,
   return bytes;
 }
 
+/// The elements of a constant, row-major.
+static std::vector<std::byte> getBytes(const EntryParameter &parameter) {
+  size_t width = getByteWidth(*getStoredDType(parameter.dtype));
+  std::vector<std::byte> bytes;
+  bytes.reserve(parameter.constant.getNumElements() * width);
+  auto append = [&](const llvm::APInt &bits) {
+    uint64_t value = bits.getZExtValue();
+    for (size_t i = 0; i < width; ++i)
+      bytes.push_back(static_cast<std::byte>(value >> (8 * i)));
+  };
+  if (mlir::isa<mlir::FloatType>(parameter.constant.getElementType()))
+    for (const llvm::APFloat &value :
+         parameter.constant.getValues<llvm::APFloat>())
+      append(value.bitcastToAPInt());
+  else
+    for (const llvm::APInt &value : parameter.constant.getValues<llvm::APInt>())
+      append(value);
+  return bytes;
+}
+
 /// The factor `tensor` by panels.
 static Result<std::vector<std::byte>> pack(const TensorView &tensor,
                                            const EntryParameter &parameter) {
@@ -164,8 +186,15 @@ structured::writeParameters(llvm::ArrayRef<Entry> entries,
   if (!writer)
     return writer;
   for (const EntryParameter *parameter : parameters) {
-    const TensorView &tensor = *weights.find(parameter->source);
     Result<void> appended;
+    if (parameter->constant) {
+      std::vector<std::byte> bytes = getBytes(*parameter);
+      appended = writer->append(parameter->name, bytes.data(), bytes.size());
+      if (!appended)
+        return Error{appended.error()};
+      continue;
+    }
+    const TensorView &tensor = *weights.find(parameter->source);
     if (parameter->packing) {
       Result<std::vector<std::byte>> bytes = pack(tensor, *parameter);
       if (!bytes)

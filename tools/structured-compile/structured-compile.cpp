@@ -17,6 +17,7 @@
 
 namespace cl = llvm::cl;
 using structured::EmitKind;
+using structured::TargetKind;
 
 int main(int argc, char **argv) {
   llvm::InitLLVM init(argc, argv);
@@ -39,9 +40,22 @@ int main(int argc, char **argv) {
                  clEnumValN(EmitKind::LLVMIR, "llvm", "LLVM IR"),
                  clEnumValN(EmitKind::Assembly, "asm", "Assembly"),
                  clEnumValN(EmitKind::Object, "obj", "Object file"),
+                 clEnumValN(EmitKind::Ptx, "ptx", "Kernels' assembly"),
+                 clEnumValN(EmitKind::Cubin, "cubin", "Kernels' machine code"),
                  clEnumValN(EmitKind::SharedObject, "so",
                             "Module and weights (default)")),
       cl::init(EmitKind::SharedObject), cl::cat(category));
+  cl::opt<TargetKind, true> target(
+      "target", cl::desc("What to compile for"), cl::location(options.target),
+      cl::values(clEnumValN(TargetKind::Cpu, "cpu", "This machine (default)"),
+                 clEnumValN(TargetKind::Cuda, "cuda", "NVIDIA GPUs")),
+      cl::init(TargetKind::Cpu), cl::cat(category));
+  cl::opt<std::string, true> chip(
+      "chip", cl::desc("GPU to compile for (default: sm_90a)"),
+      cl::location(options.chip), cl::init("sm_90a"), cl::cat(category));
+  cl::opt<std::string, true> ptxas(
+      "ptxas", cl::desc("NVIDIA's assembler (default: looked for)"),
+      cl::value_desc("file"), cl::location(options.ptxas), cl::cat(category));
   cl::opt<std::string, true> cpu(
       "mcpu",
       cl::desc("Processor to compile for, by LLVM's name (default: native)"),

@@ -16,13 +16,18 @@
 
 namespace structured {
 
+/// What to compile for.
+enum class TargetKind { Cpu, Cuda };
+
 /// What to write.
 enum class EmitKind {
-  Tensors, ///< MLIR after the first half of structured-to-cpu
+  Tensors, ///< MLIR after the first half of the pipeline
   MLIR,    ///< the LLVM dialect
   LLVMIR,  ///< optimised LLVM IR
   Assembly,
   Object,
+  Ptx,   ///< the kernels' assembly
+  Cubin, ///< the kernels' machine code
   SharedObject ///< a compiled module and its weights
 };
 
@@ -36,8 +41,14 @@ struct CompileOptions {
   /// Safetensors files that hold the parameters.
   std::vector<std::string> weights;
   EmitKind emit = EmitKind::SharedObject;
-  /// LLVM's name of the processor, or `native`.
+  TargetKind target = TargetKind::Cpu;
+  /// LLVM's name of the processor, or `native`. For CUDA, `native` is any
+  /// processor of this architecture: host code only starts kernels.
   std::string cpu = "native";
+  /// The GPU's architecture, by NVIDIA's name.
+  std::string chip = "sm_90a";
+  /// NVIDIA's assembler; empty: looked for (findPtxas).
+  std::string ptxas;
   /// Run on OpenMP's threads.
   bool parallel = true;
   /// Tokens in a tile of a structured layer.

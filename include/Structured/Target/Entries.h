@@ -38,6 +38,9 @@ struct EntryParameter : EntryTensor {
   std::vector<int64_t> permutation;
   /// How a factor of a GBLR matrix is stored by panels; null: it is not.
   GblrPackingAttr packing;
+  /// The elements of what was a constant of the model; null: it is of the
+  /// weights, and `source` names it.
+  mlir::ElementsAttr constant;
 };
 
 /// A public function of a model.
@@ -63,9 +66,11 @@ std::string getStoredName(llvm::StringRef name,
 /// is none, or if a type is not one that the runtime knows.
 mlir::FailureOr<std::vector<Entry>> collectEntries(mlir::ModuleOp module);
 
-/// The JSON description of a module.
+/// The JSON description of a module for the processor `cpu` and, if `arch` is
+/// not empty, a GPU of that architecture.
 std::string describeModule(llvm::ArrayRef<Entry> entries, llvm::StringRef cpu,
-                           llvm::ArrayRef<std::string> features);
+                           llvm::ArrayRef<std::string> features,
+                           llvm::StringRef arch = "");
 
 /// Adds to `module` the exported functions of the entries, each of which calls
 /// `_mlir_ciface_<name>`, and the description as `structured_module_info`;

@@ -19,6 +19,10 @@ llvm::StringRef getDefaultOmpLibrary();
 llvm::Error linkSharedObject(llvm::StringRef object, llvm::StringRef output,
                              llvm::StringRef ompLibrary);
 
+/// The same for a module that takes symbols from our runtime, which loads it:
+/// the shared object needs libStructuredRuntime by its soname, wherever it is.
+llvm::Error linkWithRuntime(llvm::StringRef object, llvm::StringRef output);
+
 } // namespace structured
 
 #endif // STRUCTURED_TARGET_LINKER_H
