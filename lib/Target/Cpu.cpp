@@ -51,9 +51,13 @@ llvm::Expected<CpuTarget> CpuTarget::create(llvm::StringRef cpu) {
     return fail("'" + name + "' is not a processor of " + triple.getArchName() +
                 " that LLVM knows");
 
+  // Constructors (a CUDA module loads its kernels in one) stand where today's
+  // loaders look for them.
+  llvm::TargetOptions options;
+  options.UseInitArray = true;
   CpuTarget result;
   result.machine.reset(target->createTargetMachine(
-      triple, name, featureList.getString(), llvm::TargetOptions(),
+      triple, name, featureList.getString(), options,
       llvm::Reloc::PIC_, std::nullopt, llvm::CodeGenOptLevel::Aggressive));
   if (!result.machine)
     return fail("no code generator for " + triple.str());

@@ -1,0 +1,399 @@
+# Part of the Structured project, under the Apache License v2.0 with LLVM
+# Exceptions. See LICENSE for license information.
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""A decoder layer of Llama's shape with random weights, as MLIR and safetensors.
+
+RMS norm, attention with rotary embeddings, grouped heads and a cache of keys and
+values, RMS norm, SwiGLU, and residuals (Touvron et al., arXiv 2302.13971 and
+2307.09288). For tests and benchmarks of models with a cache:
+
+    python -m structured.llama out --hidden 4096 --dtype bf16
+
+writes out/model.mlir, with an entry `prefill` for several tokens and an entry
+`decode` for one, and out/weights.safetensors. The entries take
+
+    x         [T, hidden]               the tokens' hidden states
+    position  [1] i64                   the place of the first of them
+    keys      [length, kv_heads, head]  the cache
+    values    [length, kv_heads, head]
+
+and return the new hidden states and the cache with the tokens' keys and values.
+`position + T` may be `length` at most.
+"""
+
+import argparse
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+
+from .files import write_text
+
+
+@dataclasses.dataclass(frozen=True)
+class DecoderConfig:
+    """Sizes of a decoder layer; those of Llama 2 7B unless said otherwise."""
+
+    hidden: int = 4096
+    intermediate: int = 11008
+    heads: int = 32
+    kv_heads: int = 32
+    length: int = 2048
+    prefill: int = 128
+    dtype: str = "f32"
+    epsilon: float = 1e-5
+    theta: float = 10000.0
+
+    @property
+    def head(self) -> int:
+        return self.hidden // self.heads
+
+    def check(self) -> None:
+        """ValueError if the sizes do not fit together."""
+        if self.dtype not in ("f32", "bf16", "f16"):
+            raise ValueError(f"dtype is {self.dtype}, not f32, f16 or bf16")
+        if self.hidden % self.heads or self.head % 2:
+            raise ValueError(f"{self.heads} heads do not divide hidden = "
+                             f"{self.hidden} into even parts")
+        if self.heads % self.kv_heads:
+            raise ValueError(f"{self.kv_heads} kv_heads do not divide "
+                             f"{self.heads} heads")
+        if not 0 < self.prefill <= self.length:
+            raise ValueError(f"prefill = {self.prefill} is not in 1 … length = "
+                             f"{self.length}")
+
+
+class _Function:
+    """Text of one entry."""
+
+    def __init__(self, config: DecoderConfig, name: str, tokens: int):
+        self.config, self.name, self.tokens = config, name, tokens
+        self.lines: list[str] = []
+        self.count = 0
+
+    def value(self, text: str) -> str:
+        self.count += 1
+        self.lines.append(f"  %v{self.count} = {text}")
+        return f"%v{self.count}"
+
+    def type(self, *shape: int, dtype: str | None = None) -> str:
+        return f"tensor<{'x'.join(map(str, shape))}x{dtype or self.config.dtype}>"
+
+    def parameter(self, name: str, *shape: int, dtype: str | None = None) -> str:
+        return self.value(f'structured.parameter "{name}" : '
+                          + self.type(*shape, dtype=dtype))
+
+    def empty(self, type: str) -> str:
+        return self.value(f"tensor.empty() : {type}")
+
+    def filled(self, number: str, type: str) -> str:
+        dtype = type[:-1].split("x")[-1]
+        scalar = self.value(f"arith.constant {number} : {dtype}")
+        empty = self.empty(type)
+        return self.value(f"linalg.fill ins({scalar} : {dtype}) "
+                          f"outs({empty} : {type}) -> {type}")
+
+    def generic(self, dims: str, reduced: str, inputs: list[tuple[str, str, str]],
+                out: tuple[str, str, str], body: list[str], result: str) -> str:
+        """A linalg.generic over loops `dims`, e.g. "t m"; operands are (value,
+        type, indices). Its block has %a, %b, … and %out."""
+        loops = ", ".join(dims.split())
+        maps = [f"affine_map<({loops}) -> ({', '.join(indices.split())})>"
+                for _, _, indices in inputs + [out]]
+        kinds = ", ".join('"reduction"' if d in reduced.split() else '"parallel"'
+                          for d in dims.split())
+        names = ["%" + "abcdef"[i] for i in range(len(inputs))] + ["%out"]
+        dtypes = [t[:-1].split("x")[-1] for _, t, _ in inputs + [out]]
+        ins = ""
+        if inputs:
+            ins = (f"ins({', '.join(v for v, _, _ in inputs)} : "
+                   f"{', '.join(t for _, t, _ in inputs)}) ")
+        block = ", ".join(f"{n}: {d}" for n, d in zip(names, dtypes))
+        return self.value("\n    ".join(
+            [f"linalg.generic {{indexing_maps = [{', '.join(maps)}], "
+             f"iterator_types = [{kinds}]}}",
+             f"{ins}outs({out[0]} : {out[1]}) {{", f"^bb0({block}):"]
+            + body + [f"linalg.yield {result} : {dtypes[-1]}",
+                      f"}} -> {out[1]}"]))
+
+    def widen(self, name: str) -> tuple[list[str], str]:
+        """Code for `name`, an element, in f32."""
+        if self.config.dtype == "f32":
+            return [], name
+        return [f"{name}w = arith.extf {name} : {self.config.dtype} to f32"], name + "w"
+
+    def narrow(self, name: str) -> tuple[list[str], str]:
+        """Code for the f32 `name` in the model's type."""
+        if self.config.dtype == "f32":
+            return [], name
+        return [f"{name}n = arith.truncf {name} : f32 to {self.config.dtype}"], name + "n"
+
+    def rms_norm(self, name: str, x: str) -> str:
+        c, t = self.config, self.tokens
+        rows, row = self.type(t, c.hidden), self.type(t, dtype="f32")
+        wide, a = self.widen("%a")
+        sums = self.generic("t m", "m", [(x, rows, "t m")],
+                            (self.filled("0.0", row), row, "t"),
+                            wide + [f"%s = arith.mulf {a}, {a} : f32",
+                                    "%r = arith.addf %s, %out : f32"], "%r")
+        weight = self.parameter(name + ".weight", c.hidden)
+        wide_b, b = self.widen("%b")
+        narrow, result = self.narrow("%r")
+        return self.generic(
+            "t m", "", [(x, rows, "t m"), (weight, self.type(c.hidden), "m"),
+                        (sums, row, "t")],
+            (self.empty(rows), rows, "t m"),
+            wide + wide_b
+            + [f"%n = arith.constant {float(c.hidden)} : f32",
+               f"%e = arith.constant {c.epsilon:.8e} : f32",
+               "%mean = arith.divf %c, %n : f32",
+               "%shifted = arith.addf %mean, %e : f32",
+               "%scale = math.rsqrt %shifted : f32",
+               f"%y = arith.mulf {a}, %scale : f32",
+               f"%r = arith.mulf %y, {b} : f32"] + narrow, result)
+
+    def linear(self, name: str, x: str, out: int, inputs: int) -> str:
+        rows, result = self.type(self.tokens, inputs), self.type(self.tokens, out)
+        weight = self.parameter(name + ".weight", out, inputs)
+        init = self.filled("0.0", result)
+        return self.value(f"structured.linear ins({x}, {weight} : {rows}, "
+                          f"{self.type(out, inputs)}) outs({init} : {result}) "
+                          f"-> {result}")
+
+    def add(self, x: str, y: str) -> str:
+        type = self.type(self.tokens, self.config.hidden)
+        return self.generic("t m", "", [(x, type, "t m"), (y, type, "t m")],
+                            (self.empty(type), type, "t m"),
+                            [f"%r = arith.addf %a, %b : {self.config.dtype}"], "%r")
+
+    def split(self, x: str, *shape: int) -> str:
+        """[T, features] as [T, *shape]."""
+        features = int(np.prod(shape))
+        dims = ", ".join(str(1 + i) for i in range(len(shape)))
+        sizes = ", ".join(map(str, (self.tokens, *shape)))
+        return self.value(f"tensor.expand_shape {x} [[0], [{dims}]] "
+                          f"output_shape [{sizes}] : "
+                          f"{self.type(self.tokens, features)} into "
+                          f"{self.type(self.tokens, *shape)}")
+
+    def join(self, x: str, *shape: int) -> str:
+        features = int(np.prod(shape))
+        dims = ", ".join(str(1 + i) for i in range(len(shape)))
+        return self.value(f"tensor.collapse_shape {x} [[0], [{dims}]] : "
+                          f"{self.type(self.tokens, *shape)} into "
+                          f"{self.type(self.tokens, features)}")
+
+    def rotate(self, x: str, heads: int) -> str:
+        """Rotary embeddings: each head's first half with its second."""
+        c, t, half = self.config, self.tokens, self.config.head // 2
+        type = self.type(t, heads, 2, half)
+        table = self.type(c.length, half, dtype="f32")
+        halves = self.split(x, heads, 2, half)
+        tables = [self.parameter("rotary." + n, c.length, half, dtype="f32")
+                  for n in ("cos", "sin")]
+        wide, a = self.widen("%a")
+        wide_o, other = self.widen("%o")
+        narrow, result = self.narrow("%r")
+        body = ["%i = linalg.index 0 : index", "%h = linalg.index 1 : index",
+                "%s = linalg.index 2 : index", "%d = linalg.index 3 : index",
+                "%zero = arith.constant 0 : index", "%one = arith.constant 1 : index",
+                "%first = tensor.extract %position[%zero] : tensor<1xi64>",
+                "%base = arith.index_cast %first : i64 to index",
+                "%at = arith.addi %base, %i : index",
+                f"%cos = tensor.extract {tables[0]}[%at, %d] : {table}",
+                f"%sin = tensor.extract {tables[1]}[%at, %d] : {table}",
+                "%s1 = arith.subi %one, %s : index",
+                f"%o = tensor.extract {halves}[%i, %h, %s1, %d] : {type}"]
+        body += wide + wide_o
+        body += [f"%p = arith.mulf {a}, %cos : f32",
+                 f"%q = arith.mulf {other}, %sin : f32",
+                 "%isfirst = arith.cmpi eq, %s, %zero : index",
+                 "%minus = arith.subf %p, %q : f32",
+                 "%plus = arith.addf %p, %q : f32",
+                 "%r = arith.select %isfirst, %minus, %plus : f32"]
+        rotated = self.generic("t h s d", "", [(halves, type, "t h s d")],
+                               (self.empty(type), type, "t h s d"),
+                               body + narrow, result)
+        return self.join(rotated, heads, 2, half)
+
+    def cached(self, cache: str, x: str) -> str:
+        """The cache with the tokens' x at their places."""
+        c, t = self.config, self.tokens
+        type = self.type(c.length, c.kv_heads, c.head)
+        tokens = self.split(x, c.kv_heads, c.head)
+        return self.generic(
+            "l h d", "", [(cache, type, "l h d")], (self.empty(type), type, "l h d"),
+            ["%i = linalg.index 0 : index", "%h = linalg.index 1 : index",
+             "%d = linalg.index 2 : index",
+             "%zero = arith.constant 0 : index",
+             f"%last = arith.constant {t - 1} : index",
+             "%first = tensor.extract %position[%zero] : tensor<1xi64>",
+             "%base = arith.index_cast %first : i64 to index",
+             "%token = arith.subi %i, %base : index",
+             "%after = arith.cmpi sge, %token, %zero : index",
+             "%before = arith.cmpi sle, %token, %last : index",
+             "%new = arith.andi %after, %before : i1",
+             "%place = arith.select %new, %token, %zero : index",
+             f"%y = tensor.extract {tokens}[%place, %h, %d] : "
+             f"{self.type(t, c.kv_heads, c.head)}",
+             f"%r = arith.select %new, %y, %a : {c.dtype}"], "%r")
+
+    def contract(self, x: tuple[str, str, str], y: tuple[str, str, str],
+                 out: tuple[str, str], dims: str) -> str:
+        """Sums in f32."""
+        maps = [f"affine_map<({', '.join(dims.split())}) -> "
+                f"({', '.join(i.split())})>" for i in (x[2], y[2], out[1])]
+        init = self.filled("0.0", out[0])
+        return self.value(f"linalg.contract indexing_maps = [{', '.join(maps)}] "
+                          f"ins({x[0]}, {y[0]} : {x[1]}, {y[1]}) "
+                          f"outs({init} : {out[0]}) -> {out[0]}")
+
+    def attention(self, q: str, keys: str, values: str) -> str:
+        c, t = self.config, self.tokens
+        groups = c.heads // c.kv_heads
+        cache = self.type(c.length, c.kv_heads, c.head)
+        scores_type = self.type(c.kv_heads, groups, t, c.length, dtype="f32")
+        q_type = self.type(t, c.kv_heads, groups, c.head)
+        q = self.split(q, c.kv_heads, groups, c.head)
+        scores = self.contract((q, q_type, "t k g d"), (keys, cache, "l k d"),
+                               (scores_type, "k g t l"), "t k g l d")
+        masked = self.generic(
+            "k g t l", "", [(scores, scores_type, "k g t l")],
+            (self.empty(scores_type), scores_type, "k g t l"),
+            ["%t = linalg.index 2 : index", "%l = linalg.index 3 : index",
+             "%zero = arith.constant 0 : index",
+             "%first = tensor.extract %position[%zero] : tensor<1xi64>",
+             "%base = arith.index_cast %first : i64 to index",
+             "%at = arith.addi %base, %t : index",
+             "%seen = arith.cmpi ule, %l, %at : index",
+             f"%scale = arith.constant {c.head ** -0.5:.8e} : f32",
+             "%minus = arith.constant 0xFF800000 : f32",
+             "%scaled = arith.mulf %a, %scale : f32",
+             "%r = arith.select %seen, %scaled, %minus : f32"], "%r")
+        row = self.type(c.kv_heads, groups, t, dtype="f32")
+        largest = self.generic("k g t l", "l", [(masked, scores_type, "k g t l")],
+                               (self.filled("0xFF800000", row), row, "k g t"),
+                               ["%r = arith.maximumf %a, %out : f32"], "%r")
+        exponents = self.generic(
+            "k g t l", "", [(masked, scores_type, "k g t l"), (largest, row, "k g t")],
+            (self.empty(scores_type), scores_type, "k g t l"),
+            ["%y = arith.subf %a, %b : f32", "%r = math.exp %y : f32"], "%r")
+        sums = self.generic("k g t l", "l", [(exponents, scores_type, "k g t l")],
+                            (self.filled("0.0", row), row, "k g t"),
+                            ["%r = arith.addf %a, %out : f32"], "%r")
+        weights_type = self.type(c.kv_heads, groups, t, c.length)
+        narrow, result = self.narrow("%r")
+        weights = self.generic(
+            "k g t l", "", [(exponents, scores_type, "k g t l"), (sums, row, "k g t")],
+            (self.empty(weights_type), weights_type, "k g t l"),
+            ["%r = arith.divf %a, %b : f32"] + narrow, result)
+        mixed = self.contract((weights, weights_type, "k g t l"),
+                              (values, cache, "l k d"), (q_type, "t k g d"),
+                              "t k g d l")
+        return self.join(mixed, c.kv_heads, groups, c.head)
+
+    def swiglu(self, gate: str, up: str) -> str:
+        type = self.type(self.tokens, self.config.intermediate)
+        wide_a, a = self.widen("%a")
+        wide_b, b = self.widen("%b")
+        narrow, result = self.narrow("%r")
+        return self.generic(
+            "t m", "", [(gate, type, "t m"), (up, type, "t m")],
+            (self.empty(type), type, "t m"),
+            wide_a + wide_b
+            + ["%one = arith.constant 1.0 : f32", f"%minus = arith.negf {a} : f32",
+               "%exp = math.exp %minus : f32", "%den = arith.addf %exp, %one : f32",
+               f"%silu = arith.divf {a}, %den : f32",
+               f"%r = arith.mulf %silu, {b} : f32"] + narrow, result)
+
+    def build(self) -> str:
+        c, t = self.config, self.tokens
+        kv = c.kv_heads * c.head
+        x = self.rms_norm("input_norm", "%x")
+        q = self.rotate(self.linear("attention.q", x, c.hidden, c.hidden), c.heads)
+        k = self.rotate(self.linear("attention.k", x, kv, c.hidden), c.kv_heads)
+        keys = self.cached("%keys", k)
+        values = self.cached("%values", self.linear("attention.v", x, kv, c.hidden))
+        attended = self.attention(q, keys, values)
+        x = self.add("%x", self.linear("attention.o", attended, c.hidden, c.hidden))
+        y = self.rms_norm("post_norm", x)
+        gate = self.linear("mlp.gate", y, c.intermediate, c.hidden)
+        up = self.linear("mlp.up", y, c.intermediate, c.hidden)
+        down = self.linear("mlp.down", self.swiglu(gate, up), c.hidden, c.intermediate)
+        x = self.add(x, down)
+        rows = self.type(t, c.hidden)
+        cache = self.type(c.length, c.kv_heads, c.head)
+        names = [("x", rows), ("position", "tensor<1xi64>"), ("keys", cache),
+                 ("values", cache)]
+        arguments = ", ".join(f'%{n}: {type} {{structured.name = "{n}"}}'
+                              for n, type in names)
+        return "\n".join(
+            [f"func.func @{self.name}({arguments}) -> ({rows}, {cache}, {cache}) {{"]
+            + self.lines
+            + [f"  return {x}, {keys}, {values} : {rows}, {cache}, {cache}", "}"])
+
+
+def write_mlir(config: DecoderConfig, path: Path) -> None:
+    """Writes the entries `prefill` and `decode`."""
+    config.check()
+    write_text(path, "\n\n".join([
+        _Function(config, "prefill", config.prefill).build(),
+        _Function(config, "decode", 1).build()]) + "\n")
+
+
+def make_weights(config: DecoderConfig, seed: int = 0) -> dict[str, np.ndarray]:
+    """Random weights by name: norms near 1, matrices of the scale that keeps the
+    scale of their input. bf16 arrays are of ml_dtypes.bfloat16."""
+    import ml_dtypes
+    config.check()
+    rng = np.random.default_rng(seed)
+    dtype = {"f32": np.float32, "f16": np.float16,
+             "bf16": ml_dtypes.bfloat16}[config.dtype]
+    kv = config.kv_heads * config.head
+    shapes = {"attention.q": (config.hidden, config.hidden),
+              "attention.k": (kv, config.hidden), "attention.v": (kv, config.hidden),
+              "attention.o": (config.hidden, config.hidden),
+              "mlp.gate": (config.intermediate, config.hidden),
+              "mlp.up": (config.intermediate, config.hidden),
+              "mlp.down": (config.hidden, config.intermediate)}
+    weights = {name + ".weight":
+               (rng.standard_normal(shape, dtype=np.float32)
+                / np.sqrt(np.float32(shape[1]))).astype(dtype)
+               for name, shape in shapes.items()}
+    for name in ("input_norm", "post_norm"):
+        weights[name + ".weight"] = (
+            1 + 0.1 * rng.standard_normal(config.hidden)).astype(dtype)
+    half = config.head // 2
+    angles = np.outer(np.arange(config.length),
+                      config.theta ** (-np.arange(half) / half))
+    weights["rotary.cos"] = np.cos(angles).astype(np.float32)
+    weights["rotary.sin"] = np.sin(angles).astype(np.float32)
+    return weights
+
+
+def main() -> None:
+    from safetensors.numpy import save_file
+    parser = argparse.ArgumentParser(
+        prog="python -m structured.llama",
+        description="Write a decoder layer of Llama's shape with random weights.")
+    parser.add_argument("output", type=Path, help="directory")
+    parser.add_argument("--seed", type=int, default=0)
+    for field in dataclasses.fields(DecoderConfig):
+        parser.add_argument("--" + field.name.replace("_", "-"), type=field.type,
+                            default=field.default, help=f"default {field.default}")
+    arguments = vars(parser.parse_args())
+    output, seed = arguments.pop("output"), arguments.pop("seed")
+    try:
+        config = DecoderConfig(**arguments)
+        config.check()
+    except ValueError as error:
+        parser.error(str(error))
+    output.mkdir(parents=True, exist_ok=True)
+    write_mlir(config, output / "model.mlir")
+    temporary = output / "weights.safetensors.tmp"
+    save_file(make_weights(config, seed), temporary)
+    temporary.replace(output / "weights.safetensors")
+
+
+if __name__ == "__main__":
+    main()
