@@ -5,11 +5,12 @@
 
 Features: `python-models` (the packages of python/requirements.txt are there),
 `python-ray` (and Ray, the extra `distributed`),
-`cuda` (a CUDA device), `sm90` (one of compute capability 9.0).
+`ptxas` (NVIDIA's assembler), `cuda` (a CUDA device), `sm90` (one of compute capability 9.0).
 Parameters: `verify_roundtrip=1` adds --verify-roundtrip to structured-opt.
 """
 
 import os
+import shutil
 import subprocess
 
 import lit.formats
@@ -65,6 +66,9 @@ if importable("onnx", "onnxruntime", "tokenizers", "torch_mlir",
 if importable("numpy", "ray"):
     config.available_features.add("python-ray")
 
+if shutil.which("ptxas") or any(map(os.access, ["/usr/local/cuda/bin/ptxas", config.ptxas],
+                                    [os.X_OK] * 2)):
+    config.available_features.add("ptxas")
 try:
     capability = subprocess.run(
         ["nvidia-smi", "--query-gpu=compute_cap", "--format=csv,noheader"],

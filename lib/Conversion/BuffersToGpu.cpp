@@ -52,11 +52,11 @@ struct BuffersToGpu : structured::impl::BuffersToGpuBase<BuffersToGpu> {
                                               : refuse(op, "reads");
       if (isa<memref::StoreOp>(op))
         return refuse(op, "writes");
-      if (isa<linalg::LinalgOp, StructuredLayerOpInterface,
-              BlockSparseMatmulOp, memref::CopyOp>(op)) {
-        op->emitError("'")
-            << op->getName() << "' is left on the host: no kernel for it "
-            << "(--remarks says why)";
+      if (isa<linalg::LinalgOp, StructuredLayerOpInterface, BlockSparseMatmulOp,
+              memref::CopyOp>(op)) {
+        op->emitError("'") << op->getName()
+                           << "' is left on the host: no kernel for it "
+                           << "(--remarks says why)";
         return WalkResult::interrupt();
       }
       return WalkResult::advance();

@@ -21,8 +21,8 @@ namespace {
 struct KernelInfo : llvm::DenseMapInfo<Operation *> {
   static unsigned getHashValue(const Operation *op) {
     auto function = cast<gpu::GPUFuncOp>(const_cast<Operation *>(op));
-    llvm::hash_code hash = llvm::hash_value(
-        function.getFunctionType().getAsOpaquePointer());
+    llvm::hash_code hash =
+        llvm::hash_value(function.getFunctionType().getAsOpaquePointer());
     function.getBody().walk([&](Operation *inner) {
       hash = llvm::hash_combine(
           hash, OperationEquivalence::computeHash(
@@ -45,9 +45,8 @@ struct KernelInfo : llvm::DenseMapInfo<Operation *> {
     auto getAttributes = [](gpu::GPUFuncOp function) {
       NamedAttrList attributes(function->getAttrDictionary());
       attributes.erase(SymbolTable::getSymbolAttrName());
-      attributes.erase(gpu::GPUFuncOp::getKnownGridSizeAttrName(
-          OperationName(gpu::GPUFuncOp::getOperationName(),
-                        function.getContext())));
+      attributes.erase(gpu::GPUFuncOp::getKnownGridSizeAttrName(OperationName(
+          gpu::GPUFuncOp::getOperationName(), function.getContext())));
       return attributes.getDictionary(function.getContext());
     };
     return getAttributes(lhs) == getAttributes(rhs) &&

@@ -92,9 +92,9 @@ static bool isLastIndex(AffineMap map, unsigned dim) {
   if (map.getNumResults() == 0 ||
       map.getResults().back() != getAffineDimExpr(dim, map.getContext()))
     return false;
-  return llvm::none_of(
-      map.getResults().drop_back(),
-      [&](AffineExpr result) { return result.isFunctionOfDim(dim); });
+  return llvm::none_of(map.getResults().drop_back(), [&](AffineExpr result) {
+    return result.isFunctionOfDim(dim);
+  });
 }
 
 namespace {
@@ -139,9 +139,8 @@ static int64_t chooseLaneCount(OpView &view, unsigned dim) {
   auto suits = [&](int64_t count) {
     if (size % count != 0)
       return false;
-    return llvm::all_of(contiguous, [&](MemRefType type) {
-      return isAligned(type, count);
-    });
+    return llvm::all_of(
+        contiguous, [&](MemRefType type) { return isAligned(type, count); });
   };
   while (count > 1 && !suits(count))
     count /= 2;
@@ -286,12 +285,13 @@ static Value product(LocBuilder &b, ArrayRef<Value> values) {
   return result;
 }
 
-/// Launches `blocks` blocks of `threads` threads that run `body`, with arrays of
-/// the types `shared` in shared memory.
-static void createLaunch(
-    LocBuilder &b, StringRef name, Value blocks, int64_t threads, ArrayRef<MemRefType> shared,
-    function_ref<void(LocBuilder &, Value block, Value thread, ValueRange shared)>
-        body) {
+/// Launches `blocks` blocks of `threads` threads that run `body`, with arrays
+/// of the types `shared` in shared memory.
+static void createLaunch(LocBuilder &b, StringRef name, Value blocks,
+                         int64_t threads, ArrayRef<MemRefType> shared,
+                         function_ref<void(LocBuilder &, Value block,
+                                           Value thread, ValueRange shared)>
+                             body) {
   Value one = constant(b, 1);
   // A grid may not be empty.
   blocks = b.createOrFold<arith::MaxUIOp>(blocks, one);
@@ -373,15 +373,16 @@ void PointKernel::emit(LocBuilder &b) {
   if (laneCount > 1)
     counts.back() = constant(b, view.sizes[*laneDim] / laneCount);
   Value total = product(b, counts);
-  Value blocks = b.createOrFold<arith::CeilDivUIOp>(total, constant(b, kPointThreads));
+  Value blocks =
+      b.createOrFold<arith::CeilDivUIOp>(total, constant(b, kPointThreads));
   createLaunch(
       b, isContraction ? "contraction" : "elementwise", blocks, kPointThreads,
       {}, [&](LocBuilder &b, Value block, Value thread, ValueRange) {
         Value linear = arith::AddIOp::create(
             b, arith::MulIOp::create(b, block, constant(b, kPointThreads)),
             thread);
-        Value inside = arith::CmpIOp::create(b, arith::CmpIPredicate::ult,
-                                             linear, total);
+        Value inside =
+            arith::CmpIOp::create(b, arith::CmpIPredicate::ult, linear, total);
         auto ifOp = scf::IfOp::create(b, inside, /*withElseRegion=*/false);
         OpBuilder::InsertionGuard guard(b);
         b.setInsertionPoint(ifOp.thenYield());
@@ -390,8 +391,8 @@ void PointKernel::emit(LocBuilder &b) {
              llvm::zip_equal(dims, delinearize(b, linear, counts)))
           ivs[dim] = iv;
         if (laneCount > 1)
-          ivs[*laneDim] = arith::MulIOp::create(b, ivs[*laneDim],
-                                                constant(b, laneCount));
+          ivs[*laneDim] =
+              arith::MulIOp::create(b, ivs[*laneDim], constant(b, laneCount));
         emitPoint(b, ivs);
       });
 }
@@ -412,8 +413,7 @@ PointKernel::emitLanes(LocBuilder &b, ArrayRef<Value> ivs,
   SmallVector<Value> lane(ivs);
   for (int64_t i = 0; i < laneCount; ++i) {
     if (laneDim && laneCount > 1)
-      lane[*laneDim] =
-          arith::AddIOp::create(b, ivs[*laneDim], constant(b, i));
+      lane[*laneDim] = arith::AddIOp::create(b, ivs[*laneDim], constant(b, i));
     SmallVector<Value> arguments;
     for (ArrayRef<Value> input : inputs)
       arguments.push_back(input[input.size() == 1 ? 0 : i]);
@@ -472,8 +472,7 @@ void PointKernel::emitReduction(LocBuilder &b, ArrayRef<Value> ivs,
       // Of a result whose old elements are not read, any value will do.
       if (!value)
         for (int64_t lane = 0; lane < laneCount; ++lane)
-          flat.push_back(
-              arith::ConstantOp::create(b, b.getZeroAttr(type)));
+          flat.push_back(arith::ConstantOp::create(b, b.getZeroAttr(type)));
       else
         flat.push_back(value.getType() == type
                            ? value
@@ -567,12 +566,11 @@ static Value shuffleXor(LocBuilder &b, Value value, int32_t offset) {
   } else {
     Value shift = arith::ConstantOp::create(b, b.getIntegerAttr(integer, 32));
     Value low = arith::TruncIOp::create(b, i32, bits);
-    Value high = arith::TruncIOp::create(
-        b, i32, arith::ShRUIOp::create(b, bits, shift));
+    Value high =
+        arith::TruncIOp::create(b, i32, arith::ShRUIOp::create(b, bits, shift));
     low = arith::ExtUIOp::create(b, integer, shuffle(low));
     high = arith::ExtUIOp::create(b, integer, shuffle(high));
-    bits = arith::OrIOp::create(b, low,
-                                arith::ShLIOp::create(b, high, shift));
+    bits = arith::OrIOp::create(b, low, arith::ShLIOp::create(b, high, shift));
   }
   return type == integer ? bits : arith::BitcastOp::create(b, type, bits);
 }
@@ -721,9 +719,8 @@ void RowKernel::chooseShape() {
   if (isDynamic || !innerSizes)
     return;
   int64_t chunks = llvm::divideCeil(largest, lanes);
-  threads = std::min<int64_t>(kMaxRowThreads,
-                              llvm::alignTo(std::max<int64_t>(chunks, 1),
-                                            kWarpSize));
+  threads = std::min<int64_t>(
+      kMaxRowThreads, llvm::alignTo(std::max<int64_t>(chunks, 1), kWarpSize));
   if (!uniform || chunks % kWarpSize != 0)
     return;
   for (int64_t candidate = threads; candidate >= kWarpSize;
@@ -744,11 +741,10 @@ void RowKernel::prepareShared(SmallVectorImpl<MemRefType> &types) {
   for (Member &member : members)
     if (member.view.isReduction())
       for (OpOperand &init : member.view.op.getDpsInitsMutable()) {
-        auto space = gpu::AddressSpaceAttr::get(
-            init.get().getContext(), gpu::AddressSpace::Workgroup);
+        auto space = gpu::AddressSpaceAttr::get(init.get().getContext(),
+                                                gpu::AddressSpace::Workgroup);
         types.push_back(MemRefType::get(
-            {threads / kWarpSize},
-            getElementTypeOrSelf(init.get().getType()),
+            {threads / kWarpSize}, getElementTypeOrSelf(init.get().getType()),
             MemRefLayoutAttrInterface(), space));
       }
 }
@@ -765,26 +761,26 @@ void RowKernel::emit(LocBuilder &b) {
   SmallVector<MemRefType> sharedTypes;
   prepareShared(sharedTypes);
   Value rows = product(b, rowSizes);
-  createLaunch(b, "rows", rows, threads, sharedTypes,
-               [&](LocBuilder &b, Value block, Value threadId, ValueRange arrays) {
-                 thread = threadId;
-                 shared = llvm::to_vector(arrays);
-                 auto emitMembers = [&] {
-                   rowIvs = delinearize(b, block, rowSizes);
-                   for (Member &member : members)
-                     emitMember(b, member);
-                 };
-                 if (getConstantIntValue(rows).value_or(0) > 0)
-                   return emitMembers();
-                 // The grid of an empty row space has one block.
-                 Value inside = arith::CmpIOp::create(
-                     b, arith::CmpIPredicate::ult, block, rows);
-                 auto ifOp =
-                     scf::IfOp::create(b, inside, /*withElseRegion=*/false);
-                 OpBuilder::InsertionGuard guard(b);
-                 b.setInsertionPoint(ifOp.thenYield());
-                 emitMembers();
-               });
+  createLaunch(
+      b, "rows", rows, threads, sharedTypes,
+      [&](LocBuilder &b, Value block, Value threadId, ValueRange arrays) {
+        thread = threadId;
+        shared = llvm::to_vector(arrays);
+        auto emitMembers = [&] {
+          rowIvs = delinearize(b, block, rowSizes);
+          for (Member &member : members)
+            emitMember(b, member);
+        };
+        if (getConstantIntValue(rows).value_or(0) > 0)
+          return emitMembers();
+        // The grid of an empty row space has one block.
+        Value inside =
+            arith::CmpIOp::create(b, arith::CmpIPredicate::ult, block, rows);
+        auto ifOp = scf::IfOp::create(b, inside, /*withElseRegion=*/false);
+        OpBuilder::InsertionGuard guard(b);
+        b.setInsertionPoint(ifOp.thenYield());
+        emitMembers();
+      });
 }
 
 /// Whether `operand` is one element for the whole row.
@@ -933,8 +929,8 @@ void RowKernel::forEachChunk(
   for (unsigned dim : member.innerDims)
     counts.push_back(member.ends[dim]);
   if (member.laneCount > 1)
-    counts.back() = constant(
-        b, member.view.sizes[member.innerDims.back()] / member.laneCount);
+    counts.back() = constant(b, member.view.sizes[member.innerDims.back()] /
+                                    member.laneCount);
   auto getPoint = [&](LocBuilder &b, Value linear) {
     SmallVector<Value> ivs = rowPoint(member);
     for (auto [dim, iv] :
@@ -987,13 +983,13 @@ void RowKernel::emitParallel(LocBuilder &b, Member &member) {
   // One element for the row: every thread computes it, the first one stores it.
   if (member.innerDims.empty()) {
     SmallVector<Value> ivs = rowPoint(member);
-    SmallVector<SmallVector<Value>> results = emitLanes(
-        b, member, ivs, std::nullopt, loadOld(b, ivs, std::nullopt));
+    SmallVector<SmallVector<Value>> results =
+        emitLanes(b, member, ivs, std::nullopt, loadOld(b, ivs, std::nullopt));
     for (auto [i, values] : llvm::enumerate(results)) {
       OpOperand &init = *op.getDpsInitOperand(i);
       if (store[i]) {
-        Value first = arith::CmpIOp::create(b, arith::CmpIPredicate::eq,
-                                            thread, constant(b, 0));
+        Value first = arith::CmpIOp::create(b, arith::CmpIPredicate::eq, thread,
+                                            constant(b, 0));
         auto ifOp = scf::IfOp::create(b, first, /*withElseRegion=*/false);
         OpBuilder::InsertionGuard guard(b);
         b.setInsertionPoint(ifOp.thenYield());
@@ -1033,7 +1029,8 @@ void RowKernel::emitParallel(LocBuilder &b, Member &member) {
 }
 
 /// The combination of `value` of all threads of the block, in each of them.
-Value RowKernel::reduceOverBlock(LocBuilder &b, Operation *combiner, Value value) {
+Value RowKernel::reduceOverBlock(LocBuilder &b, Operation *combiner,
+                                 Value value) {
   for (int32_t offset = kWarpSize / 2; offset > 0; offset /= 2)
     value = combine(b, combiner, value, shuffleXor(b, value, offset));
   if (threads == kWarpSize)
@@ -1042,8 +1039,8 @@ Value RowKernel::reduceOverBlock(LocBuilder &b, Operation *combiner, Value value
   Value size = constant(b, kWarpSize);
   Value lane = arith::RemUIOp::create(b, thread, size);
   Value warp = arith::DivUIOp::create(b, thread, size);
-  Value first = arith::CmpIOp::create(b, arith::CmpIPredicate::eq, lane,
-                                      constant(b, 0));
+  Value first =
+      arith::CmpIOp::create(b, arith::CmpIPredicate::eq, lane, constant(b, 0));
   auto ifOp = scf::IfOp::create(b, first, /*withElseRegion=*/false);
   {
     OpBuilder::InsertionGuard guard(b);
@@ -1077,8 +1074,7 @@ void RowKernel::emitReduction(LocBuilder &b, Member &member) {
         for (Value value : carried)
           old.push_back({value});
         SmallVector<Value> next;
-        for (ArrayRef<Value> values :
-             emitLanes(b, member, ivs, chunk, old))
+        for (ArrayRef<Value> values : emitLanes(b, member, ivs, chunk, old))
           next.push_back(values.back());
         return next;
       },
@@ -1141,8 +1137,8 @@ static void emitBlockSparse(LocBuilder &b, BlockSparseMatmulOp op) {
         Value linear = arith::AddIOp::create(
             b, arith::MulIOp::create(b, block, constant(b, kPointThreads)),
             thread);
-        Value inside = arith::CmpIOp::create(b, arith::CmpIPredicate::ult,
-                                             linear, total);
+        Value inside =
+            arith::CmpIOp::create(b, arith::CmpIPredicate::ult, linear, total);
         auto ifOp = scf::IfOp::create(b, inside, /*withElseRegion=*/false);
         OpBuilder::InsertionGuard guard(b);
         b.setInsertionPoint(ifOp.thenYield());
@@ -1155,9 +1151,8 @@ static void emitBlockSparse(LocBuilder &b, BlockSparseMatmulOp op) {
           return arith::IndexCastOp::create(b, b.getIndexType(), number);
         };
         Value begin = read(b, op.getPositions(), panel);
-        Value end = read(
-            b, op.getPositions(),
-            arith::AddIOp::create(b, panel, constant(b, 1)));
+        Value end = read(b, op.getPositions(),
+                         arith::AddIOp::create(b, panel, constant(b, 1)));
         Value old = memref::LoadOp::create(b, init, ivs);
         auto loop = scf::ForOp::create(
             b, begin, end, constant(b, 1), old,
@@ -1206,8 +1201,7 @@ static std::optional<int64_t> getInnerSize(LinalgOp op, unsigned rowRank) {
   for (auto [dim, extent] : llvm::enumerate(op.getStaticLoopRanges())) {
     if (llvm::is_contained(*rowDims, dim))
       continue;
-    if (ShapedType::isDynamic(extent) ||
-        llvm::MulOverflow(size, extent, size))
+    if (ShapedType::isDynamic(extent) || llvm::MulOverflow(size, extent, size))
       return std::nullopt;
   }
   return size;
@@ -1335,6 +1329,8 @@ private:
     while (fitting < run.size() && (fuse || fitting < needed) &&
            fits(run.take_front(fitting + 1), rowRank, size))
       ++fitting;
+    while (fitting >= needed && !haveSameRows(run.take_front(fitting), rowRank))
+      --fitting;
     if (fitting < needed)
       return false;
     count = fitting;
@@ -1369,39 +1365,76 @@ private:
     });
     if (loads)
       return false;
-    SmallVector<int64_t> sizes = last.getStaticLoopRanges();
-    bool isConnected = ops.size() == 1;
     for (LinalgOp other : ops.drop_back()) {
       std::optional<SmallVector<unsigned>> otherDims =
           RowKernel::getRowDims(other, rowRank);
-      SmallVector<int64_t> otherSizes = other.getStaticLoopRanges();
-      bool equal = true;
-      for (auto [dim, otherDim] : llvm::zip_equal(*rowDims, *otherDims)) {
-        if (!ShapedType::isDynamic(sizes[dim]) &&
-            !ShapedType::isDynamic(otherSizes[otherDim]) &&
-            sizes[dim] != otherSizes[otherDim])
+      if (compareRows(last, *rowDims, other, *otherDims) == false)
+        return false;
+      for (auto [mine, theirs] : getConflicts(last, other))
+        // What one writes and the other reads or writes lies in one row.
+        if (mine->get() != theirs->get() ||
+            !startsWith(last.getMatchingIndexingMap(mine), *rowDims) ||
+            !startsWith(other.getMatchingIndexingMap(theirs), *otherDims))
           return false;
-        equal &= !ShapedType::isDynamic(sizes[dim]) &&
-                 sizes[dim] == otherSizes[otherDim];
-      }
-      // Elements for the whole row cost nothing.
-      isConnected |= equal && sizes.size() == rowDims->size();
-      for (OpOperand &mine : last->getOpOperands())
-        for (OpOperand &theirs : other->getOpOperands()) {
-          if (!isa<MemRefType>(mine.get().getType()) ||
-              !isa<MemRefType>(theirs.get().getType()) ||
-              !mayAlias(mine.get(), theirs.get()) ||
-              (!last.isDpsInit(&mine) && !other.isDpsInit(&theirs)))
-            continue;
-          // What one writes and the other reads or writes lies in one row.
-          if (mine.get() != theirs.get() ||
-              !startsWith(last.getMatchingIndexingMap(&mine), *rowDims) ||
-              !startsWith(other.getMatchingIndexingMap(&theirs), *otherDims))
-            return false;
-          isConnected = true;
-        }
     }
-    return isConnected;
+    return true;
+  }
+
+  /// Whether it is known that all of `ops` have the same rows: by their sizes,
+  /// or by a buffer that one hands on to the other.
+  static bool haveSameRows(ArrayRef<LinalgOp> ops, unsigned rowRank) {
+    SmallVector<bool> reached(ops.size(), false);
+    SmallVector<size_t> worklist = {0};
+    reached[0] = true;
+    while (!worklist.empty()) {
+      LinalgOp op = ops[worklist.pop_back_val()];
+      for (size_t i = 0; i < ops.size(); ++i) {
+        if (reached[i])
+          continue;
+        LinalgOp other = ops[i];
+        bool isSame =
+            compareRows(op, *RowKernel::getRowDims(op, rowRank), other,
+                        *RowKernel::getRowDims(other, rowRank)) == true;
+        // Ops of a whole row each that share nothing gain nothing.
+        isSame &= op.getNumLoops() == rowRank || other.getNumLoops() == rowRank;
+        if (!isSame && getConflicts(op, other).empty())
+          continue;
+        reached[i] = true;
+        worklist.push_back(i);
+      }
+    }
+    return llvm::all_of(reached, [](bool value) { return value; });
+  }
+
+  /// Whether the sizes of two ops' rows are equal; nothing if that is not
+  /// known.
+  static std::optional<bool> compareRows(LinalgOp a, ArrayRef<unsigned> dimsA,
+                                         LinalgOp b, ArrayRef<unsigned> dimsB) {
+    SmallVector<int64_t> sizesA = a.getStaticLoopRanges();
+    SmallVector<int64_t> sizesB = b.getStaticLoopRanges();
+    bool isKnown = true;
+    for (auto [dimA, dimB] : llvm::zip_equal(dimsA, dimsB)) {
+      bool isDynamic = ShapedType::isDynamic(sizesA[dimA]) ||
+                       ShapedType::isDynamic(sizesB[dimB]);
+      if (!isDynamic && sizesA[dimA] != sizesB[dimB])
+        return false;
+      isKnown &= !isDynamic;
+    }
+    return isKnown ? std::optional<bool>(true) : std::nullopt;
+  }
+
+  /// The pairs of operands by which one op depends on the other.
+  static SmallVector<std::pair<OpOperand *, OpOperand *>>
+  getConflicts(LinalgOp a, LinalgOp b) {
+    SmallVector<std::pair<OpOperand *, OpOperand *>> conflicts;
+    for (OpOperand &mine : a->getOpOperands())
+      for (OpOperand &theirs : b->getOpOperands())
+        if (isa<MemRefType>(mine.get().getType()) &&
+            isa<MemRefType>(theirs.get().getType()) &&
+            (a.isDpsInit(&mine) || b.isDpsInit(&theirs)) &&
+            mayAlias(mine.get(), theirs.get()))
+          conflicts.push_back({&mine, &theirs});
+    return conflicts;
   }
 
   static bool startsWith(AffineMap map, ArrayRef<unsigned> dims) {

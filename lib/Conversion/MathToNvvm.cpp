@@ -54,8 +54,8 @@ struct MathToNvvm : structured::impl::MathToNvvmBase<MathToNvvm> {
   LogicalResult lower(Operation *op) {
     ImplicitLocOpBuilder b(op->getLoc(), op);
     Type type = op->getResultTypes().front();
-    if (isa<math::AbsIOp, math::CountLeadingZerosOp,
-            math::CountTrailingZerosOp, math::CtPopOp>(op))
+    if (isa<math::AbsIOp, math::CountLeadingZerosOp, math::CountTrailingZerosOp,
+            math::CtPopOp>(op))
       return success(); // convert-math-to-llvm's
     StringRef intrinsic = getIntrinsic(op);
     if (intrinsic.empty() || !isa<FloatType>(type))
@@ -63,16 +63,14 @@ struct MathToNvvm : structured::impl::MathToNvvmBase<MathToNvvm> {
     Type computed = isNarrow(type) ? Type(b.getF32Type()) : type;
     SmallVector<Value> operands;
     for (Value operand : op->getOperands())
-      operands.push_back(
-          computed == type ? operand
-                           : arith::ExtFOp::create(b, computed, operand));
-    Value result =
-        LLVM::CallIntrinsicOp::create(b, computed, b.getStringAttr(intrinsic),
-                                      operands)
-            .getResult(0);
+      operands.push_back(computed == type
+                             ? operand
+                             : arith::ExtFOp::create(b, computed, operand));
+    Value result = LLVM::CallIntrinsicOp::create(
+                       b, computed, b.getStringAttr(intrinsic), operands)
+                       .getResult(0);
     if (isa<math::RsqrtOp>(op)) {
-      Value one =
-          arith::ConstantOp::create(b, b.getFloatAttr(computed, 1.0));
+      Value one = arith::ConstantOp::create(b, b.getFloatAttr(computed, 1.0));
       result = arith::DivFOp::create(b, one, result);
     }
     if (computed != type)

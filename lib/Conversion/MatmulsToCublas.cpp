@@ -72,13 +72,11 @@ static void lowerBlast(LocBuilder &b, BlastMatmulOp op) {
   int64_t tokens = cast<MemRefType>(op.getInput().getType()).getDimSize(0);
   SmallVector<Value> dynamicSizes;
   if (ShapedType::isDynamic(tokens))
-    dynamicSizes.push_back(
-        memref::DimOp::create(b, op.getInput(), int64_t(0)));
+    dynamicSizes.push_back(memref::DimOp::create(b, op.getInput(), int64_t(0)));
   Value zero = arith::ConstantOp::create(b, b.getZeroAttr(elementType));
   // Y and Z have the factors' type: cuBLAS multiplies equal types.
   auto createZeros = [&](int64_t blocks) {
-    auto type =
-        MemRefType::get({blocks, tokens, op.getRank()}, elementType);
+    auto type = MemRefType::get({blocks, tokens, op.getRank()}, elementType);
     Value buffer = memref::AllocOp::create(b, type, dynamicSizes);
     linalg::FillOp::create(b, zero, buffer);
     return buffer;
@@ -152,8 +150,7 @@ struct Operand {
     if (type.getLayout().isIdentity())
       return true;
     return !ShapedType::isDynamic(strides[*o]) &&
-           !ShapedType::isDynamic(strides[*i]) &&
-           !type.isDynamicDim(*i) &&
+           !ShapedType::isDynamic(strides[*i]) && !type.isDynamicDim(*i) &&
            strides[*o] == strides[*i] * type.getDimSize(*i);
   }
 
@@ -385,15 +382,14 @@ func::FuncOp Matmul::createFunction(OpBuilder &builder, Location loc,
   for (auto [argument, operand] :
        llvm::zip_equal(entry->getArguments(), operands)) {
     auto metadata = memref::ExtractStridedMetadataOp::create(bb, argument);
-    Value pointer = toInt64(
-        memref::ExtractAlignedPointerAsIndexOp::create(bb, argument));
+    Value pointer =
+        toInt64(memref::ExtractAlignedPointerAsIndexOp::create(bb, argument));
     Value bytes = int64(operand->type.getElementTypeBitWidth() / 8);
-    Value offset = arith::MulIOp::create(bb, toInt64(metadata.getOffset()),
-                                         bytes);
+    Value offset =
+        arith::MulIOp::create(bb, toInt64(metadata.getOffset()), bytes);
     pointers.push_back(arith::AddIOp::create(bb, pointer, offset));
     strides.push_back(llvm::map_to_vector(metadata.getStrides(), toInt64));
-    for (auto [dim, size] :
-         llvm::zip_equal(operand->dims, metadata.getSizes()))
+    for (auto [dim, size] : llvm::zip_equal(operand->dims, metadata.getSizes()))
       extents.try_emplace(dim, size);
   }
   /// The number of steps of `loops`.
@@ -406,8 +402,7 @@ func::FuncOp Matmul::createFunction(OpBuilder &builder, Location loc,
   auto getStride = [&](unsigned operand, const Loops &loops) {
     if (loops.empty())
       return int64(0);
-    std::optional<unsigned> position =
-        operands[operand]->find(loops.back());
+    std::optional<unsigned> position = operands[operand]->find(loops.back());
     return position ? strides[operand][*position] : int64(0);
   };
   /// The leading dimension of a matrix with these rows and columns.
@@ -448,9 +443,9 @@ func::FuncOp Matmul::createFunction(OpBuilder &builder, Location loc,
                 inner, arith::IndexCastOp::create(inner, i64, iv),
                 getStride(operand, loops));
             Value bytes = arith::ConstantOp::create(
-                inner, inner.getI64IntegerAttr(
-                           operands[operand]->type.getElementTypeBitWidth() /
-                           8));
+                inner,
+                inner.getI64IntegerAttr(
+                    operands[operand]->type.getElementTypeBitWidth() / 8));
             base = arith::AddIOp::create(
                 inner, base, arith::MulIOp::create(inner, at, bytes));
           }
@@ -461,19 +456,35 @@ func::FuncOp Matmul::createFunction(OpBuilder &builder, Location loc,
                                            inner.getI32IntegerAttr(value));
         };
         auto real = [&](double value) -> Value {
-          return arith::ConstantOp::create(inner,
-                                           inner.getF32FloatAttr(value));
+          return arith::ConstantOp::create(inner, inner.getF32FloatAttr(value));
         };
         Value null = LLVM::ZeroOp::create(inner, pointerType);
         Value strideD = getStride(2, batch);
         SmallVector<Value> arguments = {
-            bases[0], bases[1], bases[2], bases[2], null, count,
-            sizeM,    sizeN,    sizeK,    lda,      ldb,  ldd,
-            ldd,      getStride(0, batch), getStride(1, batch),
-            strideD,  strideD,  int32(transA), int32(transB),
+            bases[0],
+            bases[1],
+            bases[2],
+            bases[2],
+            null,
+            count,
+            sizeM,
+            sizeN,
+            sizeK,
+            lda,
+            ldb,
+            ldd,
+            ldd,
+            getStride(0, batch),
+            getStride(1, batch),
+            strideD,
+            strideD,
+            int32(transA),
+            int32(transB),
             int32(*getDType(a.type.getElementType())),
-            int32(*getDType(d.type.getElementType())), real(1.0),
-            real(isZero ? 0.0 : 1.0), int32(0)};
+            int32(*getDType(d.type.getElementType())),
+            real(1.0),
+            real(isZero ? 0.0 : 1.0),
+            int32(0)};
         func::CallOp::create(inner, kMatmul, TypeRange(), arguments);
       });
   func::ReturnOp::create(bb);
@@ -522,8 +533,8 @@ static bool takeZeroFill(Value buffer, Operation *op) {
       continue;
     bool touches = before->getNumRegions() != 0 && !isa<LinalgOp>(before);
     for (Value operand : before->getOperands())
-      touches |= isa<BaseMemRefType>(operand.getType()) &&
-                 getBase(operand) == base;
+      touches |=
+          isa<BaseMemRefType>(operand.getType()) && getBase(operand) == base;
     if (!touches)
       continue;
     auto fill = dyn_cast<linalg::FillOp>(before);
@@ -589,8 +600,8 @@ struct MatmulsToCublas
           functions[matmul->getKey() + (isZero ? "=" : "+=")];
       if (!function) {
         OpBuilder builder(&getContext());
-        function = matmul->createFunction(builder, op.getLoc(), "matmul",
-                                          isZero);
+        function =
+            matmul->createFunction(builder, op.getLoc(), "matmul", isZero);
         symbols.insert(function);
       }
       OpBuilder builder(op);

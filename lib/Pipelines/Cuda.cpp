@@ -61,6 +61,7 @@ void structured::buildCudaBufferPipeline(OpPassManager &pm,
   pm.addPass(bufferization::createOneShotBufferizePass(bufferize));
   addCleanup(pm);
   bufferization::buildBufferDeallocationPipeline(pm, {});
+  pm.addPass(createConvertBufferizationToMemRefPass());
 
   // Layers and contractions to library calls. Kernels of ours for layers
   // replace the structured ops before this.
@@ -79,7 +80,6 @@ void structured::buildCudaBufferPipeline(OpPassManager &pm,
 
   pm.addNestedPass<func::FuncOp>(
       bufferization::createOptimizeAllocationLivenessPass());
-  pm.addPass(createConvertBufferizationToMemRefPass());
   PlanBuffersOptions plan;
   plan.alignment = kBufferAlignment;
   pm.addNestedPass<func::FuncOp>(createPlanBuffers(plan));

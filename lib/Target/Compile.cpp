@@ -130,10 +130,10 @@ llvm::Error Compiler::writeModule(llvm::Module &llvmModule,
   if (ompLibrary.empty())
     ompLibrary = getDefaultOmpLibrary();
   if (llvm::Error error =
-          isCuda() ? linkWithRuntime(object.getTemporary(),
-                                     module.getTemporary())
-                   : linkSharedObject(object.getTemporary(),
-                                      module.getTemporary(), ompLibrary))
+          isCuda()
+              ? linkWithRuntime(object.getTemporary(), module.getTemporary())
+              : linkSharedObject(object.getTemporary(), module.getTemporary(),
+                                 ompLibrary))
     return error;
 
   if (llvm::any_of(entries, [](const Entry &entry) {
@@ -250,10 +250,10 @@ LogicalResult Compiler::run() {
       translateToLLVMIR(*module, *target, llvmContext);
   if (!llvmModule)
     return report("translation to LLVM IR failed");
-  addModuleInterface(
-      *llvmModule, *entries,
-      describeModule(*entries, target->getCpu(), target->getFeatures(),
-                     isCuda() ? options.chip : ""));
+  addModuleInterface(*llvmModule, *entries,
+                     describeModule(*entries, target->getCpu(),
+                                    target->getFeatures(),
+                                    isCuda() ? options.chip : ""));
   optimize(*llvmModule, *target);
   switch (options.emit) {
   case EmitKind::Tensors:

@@ -57,8 +57,8 @@ llvm::Expected<CpuTarget> CpuTarget::create(llvm::StringRef cpu) {
   options.UseInitArray = true;
   CpuTarget result;
   result.machine.reset(target->createTargetMachine(
-      triple, name, featureList.getString(), options,
-      llvm::Reloc::PIC_, std::nullopt, llvm::CodeGenOptLevel::Aggressive));
+      triple, name, featureList.getString(), options, llvm::Reloc::PIC_,
+      std::nullopt, llvm::CodeGenOptLevel::Aggressive));
   if (!result.machine)
     return fail("no code generator for " + triple.str());
 

@@ -50,9 +50,8 @@ static void reportKernels(gpu::BinaryOp binary, StringRef log) {
   for (StringRef line : lines) {
     if (size_t at = line.find("Compiling entry function '");
         at != StringRef::npos) {
-      kernel = line.drop_front(at + 26).take_until([](char c) {
-        return c == '\'';
-      });
+      kernel =
+          line.drop_front(at + 26).take_until([](char c) { return c == '\''; });
     } else if (line.contains("bytes spill stores")) {
       spills = line.split(", ").second.trim();
     } else if (size_t at = line.find("Used "); at != StringRef::npos) {
@@ -97,8 +96,7 @@ static llvm::Expected<std::string> assemble(StringRef ptx, StringRef chip,
   auto buffer = llvm::MemoryBuffer::getFile(code, /*IsText=*/false,
                                             /*RequiresNullTerminator=*/false);
   if (!buffer)
-    return llvm::createStringError(buffer.getError(),
-                                   ptxas + " wrote no code");
+    return llvm::createStringError(buffer.getError(), ptxas + " wrote no code");
   return (*buffer)->getBuffer().str();
 }
 

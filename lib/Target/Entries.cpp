@@ -126,8 +126,8 @@ static FailureOr<Entry> collectEntry(func::FuncOp function) {
     if (auto permutation = function.getArgAttrOfType<DenseI64ArrayAttr>(
             index, kPermutationAttrName))
       parameter.permutation = permutation.asArrayRef();
-    parameter.packing = function.getArgAttrOfType<GblrPackingAttr>(
-        index, kPackingAttrName);
+    parameter.packing =
+        function.getArgAttrOfType<GblrPackingAttr>(index, kPackingAttrName);
     parameter.name = getStoredName(parameter.source, parameter.permutation,
                                    parameter.packing);
     if (failed(describeType(function, type,

@@ -26,7 +26,9 @@ static constexpr llvm::StringLiteral kEmulation = "aarch64linux";
 #endif
 
 /// The soname of runtime/'s shared library, with its ABI's version.
-static llvm::StringRef getRuntimeSoname() { return "libStructuredRuntime.so.1"; }
+static llvm::StringRef getRuntimeSoname() {
+  return "libStructuredRuntime.so.1";
+}
 
 static llvm::Expected<std::string> findLinker() {
   for (llvm::StringRef name : {"ld.lld-22", "ld.lld", "ld"})
@@ -88,6 +90,6 @@ llvm::Error structured::linkWithRuntime(llvm::StringRef object,
   std::string soname = "-soname=" + getRuntimeSoname().str();
   if (llvm::Error error = run(library, {"-m", kEmulation, soname, script}))
     return error;
-  return run(output, {"--gc-sections", "-z", "relro", object,
-                      "--no-as-needed", library});
+  return run(output, {"--gc-sections", "-z", "relro", object, "--no-as-needed",
+                      library});
 }

@@ -17,9 +17,9 @@ class OpPassManager;
 namespace structured {
 
 struct CudaPipelineOptions : mlir::PassPipelineOptions<CudaPipelineOptions> {
-  Option<std::string> chip{
-      *this, "chip", llvm::cl::desc("GPU to compile for, by LLVM's name"),
-      llvm::cl::init("sm_90a")};
+  Option<std::string> chip{*this, "chip",
+                           llvm::cl::desc("GPU to compile for, by LLVM's name"),
+                           llvm::cl::init("sm_90a")};
   Option<bool> fuse{*this, "fuse",
                     llvm::cl::desc("Put ops on the same rows into one kernel"),
                     llvm::cl::init(true)};

@@ -26,8 +26,8 @@ enum class EmitKind {
   LLVMIR,  ///< optimised LLVM IR
   Assembly,
   Object,
-  Ptx,   ///< the kernels' assembly
-  Cubin, ///< the kernels' machine code
+  Ptx,         ///< the kernels' assembly
+  Cubin,       ///< the kernels' machine code
   SharedObject ///< a compiled module and its weights
 };
 

@@ -83,3 +83,8 @@ func.func @packed() -> tensor<5x8xf32> {
 
 // expected-error @below {{argument attribute 'structured.packing' must be a #structured.gblr_packing}}
 func.func private @argument(tensor<5x8xf32> {structured.packing = 1})
+
+// -----
+
+// expected-error @below {{argument attribute 'structured.constant' must hold the argument's elements}}
+func.func private @constant(tensor<3xf32> {structured.constant = dense<1.0> : tensor<2xf32>})

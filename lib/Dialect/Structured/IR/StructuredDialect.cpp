@@ -101,11 +101,10 @@ LogicalResult StructuredDialect::verifyRegionArgAttribute(Operation *op,
   }
   if (attrName == kConstantAttrName) {
     auto value = dyn_cast<ElementsAttr>(attr.getValue());
-    if (!value || (!isLowered &&
-                   (!type || value.getShapedType().getShape() !=
-                                 type.getShape() ||
-                    value.getShapedType().getElementType() !=
-                        type.getElementType())))
+    if (!value ||
+        (!isLowered &&
+         (!type || value.getShapedType().getShape() != type.getShape() ||
+          value.getShapedType().getElementType() != type.getElementType())))
       return op->emitError() << "argument attribute '" << attrName
                              << "' must hold the argument's elements";
     return success();
