@@ -3,7 +3,8 @@
 // RUN: structured-compile %s --target=cuda --emit=cubin -o %t/a.cubin --remarks 2>&1 | FileCheck %s --check-prefix=REMARK
 // RUN: llvm-readobj --file-headers %t/a.cubin | FileCheck %s --check-prefix=CUBIN
 // RUN: structured-compile %s --target=cuda -o %t/a.so
-// RUN: llvm-readobj --dynamic-table --dyn-syms %t/a.so | FileCheck %s --check-prefix=MODULE
+// RUN: llvm-readobj --dyn-syms %t/a.so | FileCheck %s --check-prefix=MODULE
+// RUN: llvm-readobj --dynamic-table %t/a.so | FileCheck %s --check-prefix=NEEDED
 // RUN: llvm-readobj --sections %t/a.so | FileCheck %s --check-prefix=SECTIONS
 // RUN: strings -n 20 %t/a.so | FileCheck %s --check-prefix=INFO
 // RUN: %python -c "import sys, safetensors.numpy as s; [print(*sorted((k, v.dtype.name, v.tolist()) for k, v in s.load_file(sys.argv[1]).items()))]" %t/a.safetensors | FileCheck %s --check-prefix=WEIGHTS
@@ -12,7 +13,7 @@
 // CUBIN: Machine: {{.*}}(0xBE)
 // MODULE-DAG: Name: mgpuLaunchKernel
 // MODULE-DAG: Name: structured_entry_main
-// MODULE: NEEDED Shared library: [libStructuredRuntime.so.1]
+// NEEDED: NEEDED Shared library: [libStructuredRuntime.so.1]
 // A constructor of the module hands the runtime its kernels.
 // SECTIONS: Name: .init_array
 // INFO: "arch":"sm_90a"

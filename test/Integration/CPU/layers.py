@@ -67,7 +67,7 @@ class Layer:
             return {}
         return {f"{self.name}.{i}": (f, self.dtype) for i, f in enumerate(self.factors)}
 
-    def check(self, module, label, rounds_weight=False):
+    def check(self, module, label, rounds_weight=False, more=0.0):
         weight = self.dense()
         if rounds_weight:
             weight = round_to(weight, self.dtype)
@@ -79,6 +79,7 @@ class Layer:
                 inputs += [(f, self.dtype) for f in self.factors]
             result = module.run(self.name, inputs, self.init_dtype)
             error = 4 * ROUNDOFF["f32"] * (1 + sum(np.sqrt(k) for k in self.sums()))
+            error += more
             if rounds_weight and self.dtype != "f32":
                 error += 0.01 * ROUNDOFF[self.dtype]
             check(f"{self.name}{label}[T={tokens}]", result, y0 + x @ weight.T,
@@ -202,4 +203,5 @@ def main(directory):
     print("all layers agree")
 
 
-main(Path(sys.argv[1]))
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

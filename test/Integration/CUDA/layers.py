@@ -1,0 +1,41 @@
+# Part of the Structured project, under the Apache License v2.0 with LLVM Exceptions.
+# See LICENSE for license information.
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+# REQUIRES: python-numpy, cuda
+# RUN: %python %s %t | FileCheck %s --implicit-check-not=Traceback
+# CHECK: linear_f32_1x1x1[T=1]: error
+# CHECK: all layers agree
+"""The layers of ../CPU/layers.py on a GPU, with the same bounds.
+
+Between the stages of a BLAST layer Y and Z are rounded to the factors' type.
+Each rounding is an error of at most one unit roundoff of an element; a result
+sums many, with random signs, so that it is off by at most about two of them
+relative to its root mean square. Twice that is allowed for.
+"""
+
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+sys.path[:0] = [str(HERE.parent / "CPU"), str(HERE.parent / "CPU" / "Inputs")]
+from harness import ROUNDOFF, Module
+from layers import LAYERS
+
+
+def rounding(layer):
+    return 4 * ROUNDOFF[layer.dtype] if layer.kind == "blast" and layer.dtype != "f32" else 0
+
+
+def main(directory, make_module=Module):
+    weights = {}
+    for layer in LAYERS:
+        weights.update(layer.weights())
+    module = make_module("".join(layer.mlir for layer in LAYERS), directory, weights,
+                         options=["--target=cuda"])
+    for layer in LAYERS:
+        layer.check(module, "", more=rounding(layer))
+    print("all layers agree")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
