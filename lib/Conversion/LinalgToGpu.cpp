@@ -65,6 +65,23 @@ static bool hasWholeBytes(Type element) {
          element.getIntOrFloatBitWidth() % 8 == 0;
 }
 
+/// Whether `a` and `b` may be the same memory.
+static bool mayAlias(Value a, Value b) {
+  auto getBase = [](Value value) {
+    while (auto view = value.getDefiningOp<ViewLikeOpInterface>())
+      value = view.getViewSource();
+    return value;
+  };
+  // Arguments of a function are never written to.
+  auto isIdentified = [](Value base) {
+    if (auto argument = dyn_cast<BlockArgument>(base))
+      return isa<func::FuncOp>(argument.getOwner()->getParentOp());
+    return isa<memref::AllocOp, memref::GetGlobalOp>(base.getDefiningOp());
+  };
+  Value baseA = getBase(a), baseB = getBase(b);
+  return baseA == baseB || !isIdentified(baseA) || !isIdentified(baseB);
+}
+
 /// Whether `count` elements along the last dimension can be read with one load,
 /// from any index that is a multiple of `count` there.
 static bool isAligned(MemRefType type, int64_t count) {
@@ -641,6 +658,7 @@ private:
   bool isOwn(Member &member, OpOperand &operand);
   bool isHeldByChunk(Member &member, OpOperand &operand);
   bool needsStore(OpOperand &init);
+  bool isWritten(Value buffer);
   void synchronize(LocBuilder &b, Member &member);
   Value reduceOverBlock(LocBuilder &b, Operation *combiner, Value value);
   SmallVector<Value> rowPoint(Member &member) {
@@ -660,6 +678,8 @@ private:
   SmallVector<Value> shared;
   unsigned usedShared = 0;
   llvm::DenseMap<Value, Held> held;
+  /// What was loaded in a chunk from a buffer that no op writes.
+  llvm::DenseMap<std::pair<Value, int64_t>, SmallVector<Value>> loaded;
   /// Buffers written by the block since the last barrier.
   llvm::SmallDenseSet<Value> unsynchronized;
   /// Buffers of which threads read what is not theirs since then.
@@ -839,6 +859,14 @@ bool RowKernel::needsStore(OpOperand &init) {
   return false;
 }
 
+/// Whether an op of the kernel may write into `buffer`.
+bool RowKernel::isWritten(Value buffer) {
+  return llvm::any_of(members, [&](Member &member) {
+    return llvm::any_of(member.view.op.getDpsInits(),
+                        [&](Value init) { return mayAlias(init, buffer); });
+  });
+}
+
 /// A barrier, if `member` reads what other threads wrote, or writes what they
 /// may still read.
 void RowKernel::synchronize(LocBuilder &b, Member &member) {
@@ -878,7 +906,15 @@ SmallVector<Value> RowKernel::load(LocBuilder &b, Member &member,
   std::optional<unsigned> laneDim;
   if (!member.innerDims.empty())
     laneDim = member.innerDims.back();
-  return loadLanes(b, member.view, operand, ivs, laneDim, member.laneCount);
+  auto loadNew = [&] {
+    return loadLanes(b, member.view, operand, ivs, laneDim, member.laneCount);
+  };
+  if (!chunk || !isHeldByChunk(member, operand) || isWritten(operand.get()))
+    return loadNew();
+  SmallVector<Value> &lanes = loaded[{operand.get(), *chunk}];
+  if (lanes.empty())
+    lanes = loadNew();
+  return lanes;
 }
 
 SmallVector<SmallVector<Value>>
@@ -1175,23 +1211,6 @@ static void emitBlockSparse(LocBuilder &b, BlockSparseMatmulOp op) {
 //===----------------------------------------------------------------------===//
 // The pass
 //===----------------------------------------------------------------------===//
-
-/// Whether `a` and `b` may be the same memory.
-static bool mayAlias(Value a, Value b) {
-  auto getBase = [](Value value) {
-    while (auto view = value.getDefiningOp<ViewLikeOpInterface>())
-      value = view.getViewSource();
-    return value;
-  };
-  // Arguments of a function are never written to.
-  auto isIdentified = [](Value base) {
-    if (auto argument = dyn_cast<BlockArgument>(base))
-      return isa<func::FuncOp>(argument.getOwner()->getParentOp());
-    return isa<memref::AllocOp, memref::GetGlobalOp>(base.getDefiningOp());
-  };
-  Value baseA = getBase(a), baseB = getBase(b);
-  return baseA == baseB || !isIdentified(baseA) || !isIdentified(baseB);
-}
 
 /// The number of points inside a row, if it is known.
 static std::optional<int64_t> getInnerSize(LinalgOp op, unsigned rowRank) {

@@ -11,8 +11,10 @@
 // RUN: ls %t | count 0
 
 // PTX: .target sm_90a
+// PTX: .shared .align 16 .b8 {{.*}}[24];
 // PTX: .visible .entry rows(
 // PTX: shfl.sync.bfly
+
 // SM80: .target sm_80
 // TENSORS: linalg.generic
 // CPU: error: kernels are code for CUDA: add --target=cuda
@@ -20,13 +22,13 @@
 // PTXAS: error: ptxas '{{.*}}none' is not a program
 // BROKEN: assembling kernels with {{.*}}broken-ptxas failed: {{.*}}no licence today
 
-func.func @main(%x: tensor<4x64xf32>) -> tensor<4xf32> {
+func.func @main(%x: tensor<4x768xf32>) -> tensor<4xf32> {
   %zero = arith.constant 0.0 : f32
   %empty = tensor.empty() : tensor<4xf32>
   %init = linalg.fill ins(%zero : f32) outs(%empty : tensor<4xf32>) -> tensor<4xf32>
   %y = linalg.generic {indexing_maps = [affine_map<(i, j) -> (i, j)>, affine_map<(i, j) -> (i)>],
                        iterator_types = ["parallel", "reduction"]}
-      ins(%x : tensor<4x64xf32>) outs(%init : tensor<4xf32>) {
+      ins(%x : tensor<4x768xf32>) outs(%init : tensor<4xf32>) {
   ^bb0(%a: f32, %out: f32):
     %r = arith.addf %a, %out : f32
     linalg.yield %r : f32

@@ -801,6 +801,34 @@ def LinalgToGpu : Pass<"structured-linalg-to-gpu"> {
   ];
 }
 
+def AlignSharedMemory
+    : Pass<"structured-align-shared-memory", "::mlir::gpu::GPUModuleOp"> {
+  let summary = "align shared memory to the widest access";
+  let description = [{
+    Gives each array in shared memory an alignment of 16 bytes, if it has none.
+    Otherwise LLVM (22.1) puts several loads of one together as if it had, but
+    prints it aligned to its elements: the load faults.
+
+    Before:
+
+    ```mlir
+    gpu.func @rows() workgroup(%a : memref<6xf32, #gpu.address_space<workgroup>>)
+    ```
+
+    After:
+
+    ```mlir
+    gpu.func @rows() workgroup(%a : memref<6xf32, #gpu.address_space<workgroup>>
+                                    {llvm.align = 16 : i64})
+    ```
+
+    The example is run in test/Conversion/AlignSharedMemory/basic.mlir.
+  }];
+  let dependentDialects = ["::mlir::gpu::GPUDialect",
+                           "::mlir::LLVM::LLVMDialect"];
+  let statistics = [Statistic<"numAligned", "num-aligned", "Arrays aligned">];
+}
+
 def DeduplicateKernels
     : Pass<"structured-deduplicate-kernels", "::mlir::ModuleOp"> {
   let summary = "let launches of equal kernels share one";
