@@ -550,6 +550,39 @@ static bool takeZeroFill(Value buffer, Operation *op) {
   return false;
 }
 
+/// cuBLASLt may round a product to the type of D before it adds C to it. Makes
+/// `op`, which adds to elements of a narrow type, a product in f32 with no C,
+/// which is returned, and an op that adds it and rounds once.
+static LinalgOp sumInF32(LocBuilder &b, LinalgOp op) {
+  Value result = op.getDpsInits()[0];
+  auto type = cast<MemRefType>(result.getType());
+  SmallVector<Value> sizes;
+  for (int64_t i = 0; i < type.getRank(); ++i)
+    if (type.isDynamicDim(i))
+      sizes.push_back(memref::DimOp::create(b, result, i));
+  Type f32 = b.getF32Type();
+  Value sum =
+      memref::AllocOp::create(b, MemRefType::get(type.getShape(), f32), sizes);
+  auto product = linalg::ContractOp::create(
+      b, TypeRange(), op.getDpsInputs(), sum,
+      b.getAffineMapArrayAttr(op.getIndexingMapsArray()));
+  AffineMap identity = b.getMultiDimIdentityMap(type.getRank());
+  linalg::GenericOp::create(
+      b, TypeRange(), sum, result, ArrayRef{identity, identity},
+      SmallVector<utils::IteratorType>(type.getRank(),
+                                       utils::IteratorType::parallel),
+      [&](OpBuilder &builder, Location loc, ValueRange arguments) {
+        Value old = arith::ExtFOp::create(builder, loc, f32, arguments[1]);
+        Value total = arith::AddFOp::create(builder, loc, old, arguments[0]);
+        linalg::YieldOp::create(
+            builder, loc,
+            arith::TruncFOp::create(builder, loc, type.getElementType(), total)
+                .getResult());
+      });
+  memref::DeallocOp::create(b, sum);
+  return cast<LinalgOp>(product.getOperation());
+}
+
 //===----------------------------------------------------------------------===//
 // The pass
 //===----------------------------------------------------------------------===//
@@ -596,6 +629,16 @@ struct MatmulsToCublas
       }
       Value result = op.getDpsInits()[0];
       bool isZero = takeZeroFill(result, op);
+      if (!isZero && !getElementTypeOrSelf(result).isF32()) {
+        LocBuilder builder(op.getLoc(), op);
+        LinalgOp product = sumInF32(builder, op);
+        op->erase();
+        op = product;
+        result = op.getDpsInits()[0];
+        matmul = Matmul::match(op, reason);
+        assert(succeeded(matmul) && "only the result's type has changed");
+        isZero = true;
+      }
       func::FuncOp &function =
           functions[matmul->getKey() + (isZero ? "=" : "+=")];
       if (!function) {

@@ -11,8 +11,8 @@
 // RUN: ls %t | count 0
 
 // PTX: .target sm_90a
-// PTX: .shared .align 16 .b8 {{.*}}[24];
 // PTX: .visible .entry rows(
+// PTX: .shared .align 16 .b8 {{.*}}[24];
 // PTX: shfl.sync.bfly
 
 // SM80: .target sm_80

@@ -708,7 +708,9 @@ def MatmulsToCublas
 
     The calls stand in private functions of the operands' buffers, one for each
     kind of product, so that passes that place buffers see who uses them. A
-    `linalg.fill` with zeros before a product is left out.
+    `linalg.fill` with zeros before a product is left out. A product that adds
+    to other elements of f16 or bf16 is formed in f32 and added by an op of its
+    own, since cuBLASLt may round it before it adds.
 
     Before:
 

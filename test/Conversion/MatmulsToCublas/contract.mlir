@@ -43,6 +43,27 @@ func.func @merged(%x: memref<?x?x8xf32>, %w: memref<8x12xf32>, %y: memref<?x?x12
 
 // -----
 
+// A sum with numbers of a narrow type is rounded once.
+
+// CHECK-LABEL: func.func @narrow
+// CHECK: %[[S:.*]] = memref.alloc(%{{.*}}) : memref<?x12xf32>
+// CHECK-NOT: linalg.fill
+// CHECK: call @matmul(%{{.*}}, %{{.*}}, %[[S]]) : (memref<?x8xf16>, memref<8x12xf16>, memref<?x12xf32>) -> ()
+// CHECK: linalg.generic {{.*}} ins(%[[S]] : memref<?x12xf32>) outs(%{{.*}} : memref<?x12xf16>)
+// CHECK: arith.extf
+// CHECK: arith.addf {{.*}} : f32
+// CHECK: arith.truncf
+// CHECK: memref.dealloc %[[S]]
+// CHECK: func.func private @matmul
+// CHECK: %[[ZERO:.*]] = arith.constant 0.000000e+00 : f32
+// CHECK: call @structuredCudaMatmul({{.*}} %[[ZERO]], %{{[^,]*}}) :
+func.func @narrow(%x: memref<?x8xf16>, %w: memref<8x12xf16>, %y: memref<?x12xf16>) {
+  linalg.matmul ins(%x, %w : memref<?x8xf16>, memref<8x12xf16>) outs(%y : memref<?x12xf16>)
+  return
+}
+
+// -----
+
 // A result that is contiguous along rows is the transpose of the product of the
 // transposes: the operands change places.
 
