@@ -27,7 +27,8 @@ from pathlib import Path
 
 import numpy as np
 
-from .files import write_text
+from .errors import StructuredError
+from .files import LazyTensor, staged_directory, write_safetensors, write_text
 
 
 @dataclasses.dataclass(frozen=True)
@@ -372,27 +373,29 @@ def make_weights(config: DecoderConfig, seed: int = 0) -> dict[str, np.ndarray]:
 
 
 def main() -> None:
-    from safetensors.numpy import save_file
     parser = argparse.ArgumentParser(
         prog="python -m structured.llama",
         description="Write a decoder layer of Llama's shape with random weights.")
     parser.add_argument("output", type=Path, help="directory")
     parser.add_argument("--seed", type=int, default=0)
     for field in dataclasses.fields(DecoderConfig):
-        parser.add_argument("--" + field.name.replace("_", "-"), type=field.type,
+        parser.add_argument("--" + field.name.replace("_", "-"), type=type(field.default),
                             default=field.default, help=f"default {field.default}")
     arguments = vars(parser.parse_args())
     output, seed = arguments.pop("output"), arguments.pop("seed")
+    config = DecoderConfig(**arguments)
     try:
-        config = DecoderConfig(**arguments)
         config.check()
     except ValueError as error:
         parser.error(str(error))
-    output.mkdir(parents=True, exist_ok=True)
-    write_mlir(config, output / "model.mlir")
-    temporary = output / "weights.safetensors.tmp"
-    save_file(make_weights(config, seed), temporary)
-    temporary.replace(output / "weights.safetensors")
+    try:
+        with staged_directory(output) as directory:
+            write_mlir(config, directory / "model.mlir")
+            tensors = [LazyTensor(name, array.dtype, array.shape, lambda array=array: array)
+                       for name, array in make_weights(config, seed).items()]
+            write_safetensors(directory / "weights.safetensors", tensors)
+    except (OSError, StructuredError) as error:
+        parser.error(str(error))
 
 
 if __name__ == "__main__":
