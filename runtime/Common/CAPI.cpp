@@ -6,6 +6,8 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "Common/DLPack.h"
+#include "Common/LastError.h"
 #include "Common/Module.h"
 #include "structured-runtime.h"
 
@@ -17,7 +19,7 @@ using namespace structured::runtime;
 
 static thread_local std::string lastError;
 
-static int32_t fail(std::string message) {
+int32_t structured::runtime::fail(std::string message) {
   lastError = std::move(message);
   return 1;
 }
@@ -90,7 +92,8 @@ int32_t structuredRtModuleLoad(const char *modulePath, const char *weightsPath,
 }
 
 void structuredRtModuleFree(structuredRtModule *module) {
-  delete reinterpret_cast<Module *>(module);
+  if (module)
+    unwrap(module)->release();
 }
 
 const char *structuredRtModuleGetInfo(const structuredRtModule *module) {
@@ -158,10 +161,10 @@ int32_t structuredRtEntryGetOutputType(const structuredRtModule *module,
   return info ? getType(info->outputs, "output", index, type) : 1;
 }
 
-int32_t structuredRtEntryRun(const structuredRtModule *module, int32_t entry,
-                             const structuredRtTensor *inputs,
-                             int32_t numInputs, structuredRtTensor *outputs,
-                             int32_t numOutputs) {
+/// Checks what a run is given but for the inputs themselves.
+static int32_t checkRun(const structuredRtModule *module, int32_t entry,
+                        const structuredRtTensor *inputs, int32_t numInputs,
+                        const structuredRtTensor *outputs, int32_t numOutputs) {
   const EntryInfo *info = getEntry(module, entry);
   if (!info)
     return 1;
@@ -178,13 +181,90 @@ int32_t structuredRtEntryRun(const structuredRtModule *module, int32_t entry,
   if (auto ok = checkCount("inputs", numInputs, info->inputs.size(), inputs);
       !ok)
     return fail(ok.error());
-  if (auto ok =
-          checkCount("outputs", numOutputs, info->outputs.size(), outputs);
-      !ok)
-    return fail(ok.error());
-  if (auto ok = unwrap(module)->getEntry(entry).run(inputs, outputs); !ok)
-    return fail(ok.error());
+  return finish(
+      checkCount("outputs", numOutputs, info->outputs.size(), outputs));
+}
+
+int32_t structuredRtEntryRun(const structuredRtModule *module, int32_t entry,
+                             const structuredRtTensor *inputs,
+                             int32_t numInputs, structuredRtTensor *outputs,
+                             int32_t numOutputs) {
+  if (checkRun(module, entry, inputs, numInputs, outputs, numOutputs))
+    return 1;
+  return finish(unwrap(module)->getEntry(entry).run(inputs, outputs));
+}
+
+int32_t structuredRtEntryRunOnStream(const structuredRtModule *module,
+                                     int32_t entry,
+                                     const structuredRtTensor *inputs,
+                                     int32_t numInputs,
+                                     structuredRtTensor *outputs,
+                                     int32_t numOutputs, void *stream) {
+  if (checkRun(module, entry, inputs, numInputs, outputs, numOutputs))
+    return 1;
+  return finish(
+      unwrap(module)->getEntry(entry).runOnStream(inputs, outputs, stream));
+}
+
+namespace {
+/// A graph with the module that it needs.
+struct OwnedGraph {
+  ~OwnedGraph() {
+    graph.reset();
+    module->release();
+  }
+  const Module *module;
+  std::unique_ptr<Graph> graph;
+};
+} // namespace
+
+int32_t structuredRtGraphCapture(structuredRtModule *module, int32_t entry,
+                                 const structuredRtTensor *inputs,
+                                 int32_t numInputs, structuredRtTensor *outputs,
+                                 int32_t numOutputs,
+                                 structuredRtGraph **graph) {
+  if (!graph)
+    return fail("the graph is null");
+  if (checkRun(module, entry, inputs, numInputs, outputs, numOutputs))
+    return 1;
+  Result<std::unique_ptr<Graph>> captured =
+      unwrap(module)->getEntry(entry).capture(inputs, outputs);
+  if (!captured)
+    return fail(captured.error());
+  unwrap(module)->retain();
+  *graph = reinterpret_cast<structuredRtGraph *>(
+      new OwnedGraph{unwrap(module), std::move(*captured)});
   return 0;
+}
+
+int32_t structuredRtGraphLaunch(structuredRtGraph *graph, void *stream) {
+  if (!graph)
+    return fail("the graph is null");
+  return finish(reinterpret_cast<OwnedGraph *>(graph)->graph->launch(stream));
+}
+
+void structuredRtGraphFree(structuredRtGraph *graph) {
+  delete reinterpret_cast<OwnedGraph *>(graph);
+}
+
+int32_t structuredRtTensorFromDLPack(const DLManagedTensor *managed,
+                                     structuredRtTensor *tensor) {
+  if (!managed || !tensor)
+    return fail("the DLManagedTensor or the tensor is null");
+  return finish(fromDLPack(*managed, *tensor));
+}
+
+int32_t structuredRtTensorToDLPack(structuredRtModule *module,
+                                   structuredRtTensor *tensor,
+                                   DLManagedTensor **managed) {
+  if (!tensor || !managed)
+    return fail("the tensor or the DLManagedTensor is null");
+  if (!tensor->owner && !module)
+    return fail("a tensor without an owner needs its module");
+  if (!structuredRtDTypeGetName(tensor->dtype) || tensor->rank < 0 ||
+      tensor->rank > STRUCTURED_RT_MAX_RANK)
+    return fail("the tensor has no valid dtype or rank");
+  return finish(toDLPack(unwrap(module), *tensor, *managed));
 }
 
 void structuredRtTensorFree(structuredRtTensor *tensor) {

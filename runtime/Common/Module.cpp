@@ -8,7 +8,9 @@
 
 #include "Common/Module.h"
 
+#include "Cpu/CpuEntry.h"
 #include "Cpu/CpuFeatures.h"
+#include "Cuda/CudaEntry.h"
 
 #include <algorithm>
 
@@ -41,9 +43,9 @@ Module::load(const std::string &modulePath,
     return Error{modulePath + ": " + info.error()};
   module->info = std::move(*info);
 
-  if (module->info.target != "cpu")
+  if (module->info.target != "cpu" && module->info.target != "cuda")
     return Error{modulePath + ": compiled for target '" + module->info.target +
-                 "', this runtime runs 'cpu'"};
+                 "', this runtime runs 'cpu' and 'cuda'"};
   if (Result<void> able = checkCpuFeatures(module->info.features); !able)
     return Error{modulePath + ": " + able.error()};
 
@@ -60,19 +62,39 @@ Module::load(const std::string &modulePath,
     module->weights.emplace(std::move(*weights));
   }
 
-  for (const EntryInfo &entryInfo : entries) {
-    void *symbol = module->object.find(entryInfo.symbol);
+  if (Result<void> done = module->loadEntries(modulePath); !done)
+    return Error{done.error()};
+  return module;
+}
+
+Result<void> Module::loadEntries(const std::string &modulePath) {
+  const SafetensorsFile *file = weights ? &*weights : nullptr;
+  std::vector<Entry::Function> functions;
+  for (const EntryInfo &entryInfo : info.entries) {
+    void *symbol = object.find(entryInfo.symbol);
     if (!symbol)
       return Error{modulePath + ": entry '" + entryInfo.name +
                    "': the symbol '" + entryInfo.symbol + "' is not exported"};
-    Result<CpuEntry> entry = CpuEntry::create(
-        entryInfo, reinterpret_cast<CpuEntry::Function>(symbol),
-        module->weights ? &*module->weights : nullptr);
+    functions.push_back(reinterpret_cast<Entry::Function>(symbol));
+  }
+  std::shared_ptr<CudaProgram> program;
+  if (info.target == "cuda") {
+    Result<std::shared_ptr<CudaProgram>> created =
+        CudaProgram::create(info, file);
+    if (!created)
+      return Error{modulePath + ": " + created.error()};
+    program = *created;
+  }
+  for (size_t i = 0; i < functions.size(); ++i) {
+    const EntryInfo &entryInfo = info.entries[i];
+    Result<std::unique_ptr<Entry>> entry =
+        program ? CudaEntry::create(entryInfo, functions[i], program)
+                : CpuEntry::create(entryInfo, functions[i], file);
     if (!entry)
       return Error{entry.error()};
-    module->entries.push_back(std::move(*entry));
+    entries.push_back(std::move(*entry));
   }
-  return module;
+  return {};
 }
 
 } // namespace structured::runtime

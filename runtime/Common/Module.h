@@ -9,11 +9,12 @@
 #ifndef STRUCTURED_RUNTIME_COMMON_MODULE_H
 #define STRUCTURED_RUNTIME_COMMON_MODULE_H
 
+#include "Common/Entry.h"
 #include "Common/ModuleInfo.h"
 #include "Common/SharedObject.h"
-#include "Cpu/CpuEntry.h"
 #include "Structured/Weights/Safetensors.h"
 
+#include <atomic>
 #include <memory>
 #include <optional>
 #include <string>
@@ -37,16 +38,25 @@ public:
   /// The JSON text that the module exports.
   const char *getInfoText() const { return infoText; }
   const ModuleInfo &getInfo() const { return info; }
-  const CpuEntry &getEntry(size_t index) const { return entries[index]; }
+  const Entry &getEntry(size_t index) const { return *entries[index]; }
+
+  /// A module starts with one reference; the last one's release deletes it.
+  void retain() const { ++references; }
+  void release() const {
+    if (--references == 0)
+      delete this;
+  }
 
 private:
   explicit Module(SharedObject object) : object(std::move(object)) {}
+  Result<void> loadEntries(const std::string &modulePath);
 
   SharedObject object;
   const char *infoText = nullptr;
   ModuleInfo info;
   std::optional<SafetensorsFile> weights;
-  std::vector<CpuEntry> entries;
+  std::vector<std::unique_ptr<Entry>> entries;
+  mutable std::atomic<int64_t> references = 1;
 };
 
 } // namespace structured::runtime

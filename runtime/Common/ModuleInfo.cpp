@@ -173,6 +173,11 @@ bool InfoParser::parseEntry(const json &object, const std::string &where,
                             EntryInfo &entry) {
   if (!object.is_object())
     return fail(where.substr(0, where.size() - 1), "expected an object");
+  if (auto arena = object.find("arena_bytes"); arena != object.end()) {
+    if (!arena->is_number_unsigned())
+      return fail(where + "arena_bytes", "expected a number of bytes");
+    entry.arenaBytes = arena->get<size_t>();
+  }
   return parseString(object, "name", where, entry.name) &&
          parseString(object, "symbol", where, entry.symbol) &&
          parseTypes(object, "inputs", where, entry.inputs) &&
@@ -195,6 +200,8 @@ bool InfoParser::parseModule(const json &object, ModuleInfo &info) {
   if (!parseString(object, "target", "", info.target) ||
       !parseArray(object, "features", "", features) ||
       !parseArray(object, "entries", "", entries))
+    return false;
+  if (info.target == "cuda" && !parseString(object, "arch", "", info.arch))
     return false;
   for (const json &feature : *features) {
     if (!feature.is_string())

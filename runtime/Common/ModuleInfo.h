@@ -36,11 +36,17 @@ struct EntryInfo {
   std::vector<TensorType> outputs;
   /// Tensors of the weights file; their shapes are static.
   std::vector<TensorType> parameters;
+  /// Device memory that a run needs, as far as the compiler knows it.
+  size_t arenaBytes = 0;
 };
 
 /// The contents of `structured_module_info`.
 struct ModuleInfo {
+  /// "cpu" or "cuda".
   std::string target;
+  /// The compute capability that the device code needs, such as "sm_90a"; of
+  /// target "cuda".
+  std::string arch;
   /// CPU features, as LLVM spells them, that the code was compiled for.
   std::vector<std::string> features;
   std::vector<EntryInfo> entries;

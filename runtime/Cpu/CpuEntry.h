@@ -9,10 +9,7 @@
 #ifndef STRUCTURED_RUNTIME_CPU_CPUENTRY_H
 #define STRUCTURED_RUNTIME_CPU_CPUENTRY_H
 
-#include "Common/ModuleInfo.h"
-#include "Structured/Weights/Result.h"
-#include "Structured/Weights/Safetensors.h"
-#include "structured-runtime.h"
+#include "Common/Entry.h"
 
 #include <cstdint>
 #include <cstdlib>
@@ -21,26 +18,18 @@
 
 namespace structured::runtime {
 
-/// A function of a compiled module with its parameters bound: what remains for
-/// a run is to describe the inputs. Immutable, so runs may be concurrent.
-class CpuEntry {
+/// An entry that runs on the calling thread and OpenMP's. Immutable.
+class CpuEntry : public Entry {
 public:
-  /// The type of an entry's symbol: MLIR's packed calling convention. Each
-  /// element of `arguments` points to a variable that holds a pointer to a
-  /// memref descriptor: the results (absent if there are none), the inputs, the
-  /// parameters.
-  using Function = void (*)(void **arguments);
-
   /// Finds the entry's parameters in `weights`, which must outlive this; null
   /// is allowed for an entry without parameters. An error names the weights
   /// file and the parameter.
-  static Result<CpuEntry> create(const EntryInfo &info, Function function,
-                                 const SafetensorsFile *weights);
+  static Result<std::unique_ptr<Entry>> create(const EntryInfo &info,
+                                               Function function,
+                                               const SafetensorsFile *weights);
 
-  /// Runs the entry; `inputs` and `outputs` have as many elements as the entry
-  /// declares. See structuredRtEntryRun().
   Result<void> run(const structuredRtTensor *inputs,
-                   structuredRtTensor *outputs) const;
+                   structuredRtTensor *outputs) const override;
 
 private:
   struct Free {
@@ -50,7 +39,6 @@ private:
   CpuEntry(const EntryInfo &info, Function function)
       : info(&info), function(function) {}
 
-  Result<void> checkInputs(const structuredRtTensor *inputs) const;
   Result<void> takeOutputs(const structuredRtTensor *inputs,
                            const int64_t *results,
                            structuredRtTensor *outputs) const;

@@ -58,8 +58,16 @@ enum structuredRtDType {
 /* A loaded module. Opaque. */
 typedef struct structuredRtModule structuredRtModule;
 
+/* A captured run of an entry of a CUDA module. Opaque. */
+typedef struct structuredRtGraph structuredRtGraph;
+
+/* DLPack's struct of version 0.x (https://github.com/dmlc/dlpack); include
+ * dlpack.h to look into it. */
+struct DLManagedTensor;
+
 /* A tensor: dense, row-major, at `data` (aligned to the element size; may be
- * null when a dimension is 0). */
+ * null when a dimension is 0). Whether the data is on the host or on a CUDA
+ * device, the address says. */
 typedef struct structuredRtTensor {
   int32_t dtype; /* one of enum structuredRtDType */
   int32_t rank;  /* 0 (a scalar) to STRUCTURED_RT_MAX_RANK */
@@ -102,14 +110,18 @@ STRUCTURED_RT_EXPORT int64_t structuredRtDTypeGetSize(int32_t dtype);
  * Fails if a file is missing or malformed, if the module is of another ABI
  * version, target or architecture, if this machine's CPU lacks a feature the
  * module was compiled for, and if a parameter is missing from the weights or
- * has another dtype or shape there.
+ * has another dtype or shape there. A module for CUDA also if there is no
+ * driver or device, if the device is of another architecture, and if its memory
+ * does not suffice for the parameters.
  *
  * On success `*module` is a handle to be freed by structuredRtModuleFree(). */
 STRUCTURED_RT_EXPORT int32_t
 structuredRtModuleLoad(const char *modulePath, const char *weightsPath,
                        structuredRtModule **module);
 
-/* Unloads a module. Tensors it returned stay valid. Null is allowed. */
+/* Unloads a module. Tensors that it returned on the host stay valid. What
+ * structuredRtTensorToDLPack() and structuredRtGraphCapture() made keeps it
+ * loaded until the last of that is freed. Null is allowed. */
 STRUCTURED_RT_EXPORT void structuredRtModuleFree(structuredRtModule *module);
 
 /* Returns the module's description of itself, JSON text (see docs/Runtime.md),
@@ -149,7 +161,9 @@ STRUCTURED_RT_EXPORT int32_t
 structuredRtEntryGetOutputType(const structuredRtModule *module, int32_t entry,
                                int32_t index, structuredRtTensorType *type);
 
-/* Runs an entry on the calling thread and the OpenMP threads it starts.
+/* Runs an entry: on the calling thread and the OpenMP threads it starts, or, of
+ * a CUDA module, on its device; then inputs may be on the host or the device,
+ * and outputs come to the host.
  *
  * `inputs` are the entry's inputs in their declared order; each one must have
  * the declared dtype, rank and static dimensions. They are only read.
@@ -172,6 +186,115 @@ STRUCTURED_RT_EXPORT int32_t structuredRtSetNumThreads(int32_t numThreads);
 
 /* Returns how many OpenMP threads a run from the calling thread would use. */
 STRUCTURED_RT_EXPORT int32_t structuredRtGetNumThreads(void);
+
+/*===-- CUDA -------------------------------------------------------------===
+ *
+ * The driver (libcuda.so.1) is loaded by the first of these functions, or by
+ * the load of a module for CUDA. A `stream` is a CUstream or cudaStream_t; null
+ * is the legacy default stream. Memory and streams belong to the device that
+ * the calling thread has selected; a module stays on the device on which it was
+ * loaded.
+ */
+
+/* Sets `*count` to the number of CUDA devices. */
+STRUCTURED_RT_EXPORT int32_t structuredRtCudaGetDeviceCount(int32_t *count);
+
+/* Selects the device of the calling thread's later module loads and of the
+ * functions below; 0 at the beginning. Devices are counted from 0 among those
+ * that CUDA_VISIBLE_DEVICES leaves. */
+STRUCTURED_RT_EXPORT int32_t structuredRtCudaSetDevice(int32_t device);
+
+/* Returns the selected device's name, such as "CUDA device 0 (NVIDIA H100 80GB
+ * HBM3)", null on failure. Lives forever. */
+STRUCTURED_RT_EXPORT const char *structuredRtCudaGetDeviceName(void);
+
+/* Runs an entry of a CUDA module on `stream` and returns when everything is
+ * enqueued there. Inputs are on the device, where they are read in the stream's
+ * order, or on the host, from where they are copied; page-locked ones must stay
+ * as they are until the stream has come to that. Outputs are on the device:
+ * ready when the stream has come to this point, and valid until the entry's
+ * next run or its graph's next launch (which may take them as inputs), as long
+ * as the module is loaded. They have no owner.
+ *
+ * Runs of one entry wait for each other on the device, whatever their streams.
+ *
+ * On failure of the enqueuing, what was enqueued before it still executes. A
+ * kernel's own error shows in the next function that waits for the stream. */
+STRUCTURED_RT_EXPORT int32_t structuredRtEntryRunOnStream(
+    const structuredRtModule *module, int32_t entry,
+    const structuredRtTensor *inputs, int32_t numInputs,
+    structuredRtTensor *outputs, int32_t numOutputs, void *stream);
+
+/* Runs an entry of a CUDA module twice, once to capture it as a CUDA graph, and
+ * sets `*graph`, to be freed by structuredRtGraphFree(). Inputs must be on the
+ * device; each launch reads them anew at the same addresses. `outputs` are
+ * where each launch leaves its results, as of structuredRtEntryRunOnStream().
+ */
+STRUCTURED_RT_EXPORT int32_t structuredRtGraphCapture(
+    structuredRtModule *module, int32_t entry, const structuredRtTensor *inputs,
+    int32_t numInputs, structuredRtTensor *outputs, int32_t numOutputs,
+    structuredRtGraph **graph);
+
+/* Enqueues a graph on `stream`. */
+STRUCTURED_RT_EXPORT int32_t structuredRtGraphLaunch(structuredRtGraph *graph,
+                                                     void *stream);
+
+/* Frees a graph; its launches must have ended. Null is allowed. */
+STRUCTURED_RT_EXPORT void structuredRtGraphFree(structuredRtGraph *graph);
+
+/* Whether (1) or not (0, the default) matrix products that run for the first
+ * time from now on time the algorithms that cuBLASLt proposes and keep the
+ * fastest one, in all modules. */
+STRUCTURED_RT_EXPORT void structuredRtCudaTuneMatmul(int32_t enabled);
+
+/* Whether (1) or not (0, the default) every launch waits for its kernel, in all
+ * modules, so that a kernel's own error (an illegal address) is reported under
+ * its name. Slow: for finding errors. */
+STRUCTURED_RT_EXPORT void structuredRtCudaCheckLaunches(int32_t enabled);
+
+/* Allocates device memory, to be freed by structuredRtCudaFree(). */
+STRUCTURED_RT_EXPORT int32_t structuredRtCudaAlloc(int64_t bytes, void **data);
+STRUCTURED_RT_EXPORT int32_t structuredRtCudaFree(void *data);
+
+/* Enqueues a copy between any two of device and host memory on `stream`. */
+STRUCTURED_RT_EXPORT int32_t structuredRtCudaCopy(void *target,
+                                                  const void *source,
+                                                  int64_t bytes, void *stream);
+
+/* A stream that does not wait for the legacy default stream. */
+STRUCTURED_RT_EXPORT int32_t structuredRtCudaStreamCreate(void **stream);
+STRUCTURED_RT_EXPORT int32_t structuredRtCudaStreamDestroy(void *stream);
+/* Waits until the stream is done. */
+STRUCTURED_RT_EXPORT int32_t structuredRtCudaStreamSynchronize(void *stream);
+
+/* Events, to take times on a stream. */
+STRUCTURED_RT_EXPORT int32_t structuredRtCudaEventCreate(void **event);
+STRUCTURED_RT_EXPORT int32_t structuredRtCudaEventDestroy(void *event);
+STRUCTURED_RT_EXPORT int32_t structuredRtCudaEventRecord(void *event,
+                                                         void *stream);
+/* Sets `*milliseconds` to the time between two events that have happened. */
+STRUCTURED_RT_EXPORT int32_t structuredRtCudaEventElapsed(void *start,
+                                                          void *end,
+                                                          float *milliseconds);
+
+/*===-- DLPack -----------------------------------------------------------===
+ *
+ * Tensors of other libraries, without a copy.
+ */
+
+/* Sets `*tensor` to the contents of `managed`, which still owns them and must
+ * outlive the tensor's use. Fails if they are not dense and row-major, of a
+ * dtype without a structuredRtDType, or neither on the host nor on a CUDA
+ * device. */
+STRUCTURED_RT_EXPORT int32_t structuredRtTensorFromDLPack(
+    const struct DLManagedTensor *managed, structuredRtTensor *tensor);
+
+/* Sets `*managed` to a struct with the tensor's contents, whose deleter frees
+ * them; `tensor` loses its owner. A tensor without one belongs to a module:
+ * `module` must be that, and the struct keeps it loaded. */
+STRUCTURED_RT_EXPORT int32_t structuredRtTensorToDLPack(
+    structuredRtModule *module, structuredRtTensor *tensor,
+    struct DLManagedTensor **managed);
 
 #ifdef __cplusplus
 }

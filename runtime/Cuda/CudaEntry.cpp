@@ -1,0 +1,277 @@
+//===- CudaEntry.cpp - An entry of a module for CUDA ----------------------===//
+//
+// Part of the Structured project, under the Apache License v2.0 with LLVM
+// Exceptions. See LICENSE for license information.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "Cuda/CudaEntry.h"
+
+#include "Cuda/CudaRun.h"
+#include "Cuda/Graph.h"
+
+#include <algorithm>
+#include <cstdlib>
+#include <cstring>
+
+namespace structured::runtime {
+
+CudaEntry::CudaEntry(const EntryInfo &info, Function function,
+                     std::shared_ptr<CudaProgram> program)
+    : info(&info), function(function), program(std::move(program)),
+      state(std::make_unique<EntryState>(this->program->getContext())) {}
+
+Result<std::unique_ptr<Entry>>
+CudaEntry::create(const EntryInfo &info, Function function,
+                  std::shared_ptr<CudaProgram> program) {
+  std::unique_ptr<CudaEntry> entry(
+      new CudaEntry(info, function, std::move(program)));
+  std::vector<size_t> begins;
+  for (const TensorType &parameter : info.parameters) {
+    begins.push_back(entry->descriptors.size());
+    appendDescriptor(entry->program->getParameter(parameter.name),
+                     parameter.shape.data(), parameter.shape.size(),
+                     entry->descriptors);
+  }
+  for (size_t begin : begins)
+    entry->descriptorOfParameter.push_back(&entry->descriptors[begin]);
+
+  EntryState &state = *entry->state;
+  ContextScope scope(state.context);
+  const CudaApi &cuda = state.context.api;
+  CUresult result = cuda.cuStreamCreate(&state.stream, CU_STREAM_NON_BLOCKING);
+  if (result == CUDA_SUCCESS)
+    result = cuda.cuEventCreate(&state.done, CU_EVENT_DISABLE_TIMING);
+  Result<void> ready = cuda.check(result, "a stream and an event");
+  if (ready)
+    ready = state.arena.reserve(info.arenaBytes);
+  if (!ready)
+    return Error{"entry '" + info.name + "': " + ready.error()};
+  return std::unique_ptr<Entry>(std::move(entry));
+}
+
+/// Enqueues a run: brings the inputs that are on the host to the device, calls
+/// the host code, and fills in the results' descriptors.
+Result<void> CudaEntry::enqueue(const structuredRtTensor *inputs,
+                                CUstream stream, bool isCapturing,
+                                std::vector<int64_t> &results) const {
+  const CudaContext &context = program->getContext();
+  const CudaApi &cuda = context.api;
+  auto fail = [&](const std::string &reason) -> Result<void> {
+    return Error{"entry '" + info->name + "': " + reason};
+  };
+  // The run before this one may be on another stream. Inputs may be its
+  // outputs: their blocks stay.
+  if (!isCapturing)
+    if (Result<void> ordered = state->waitForLast(stream); !ordered)
+      return fail(ordered.error());
+  std::vector<const void *> kept;
+  for (size_t i = 0; i < info->inputs.size(); ++i)
+    kept.push_back(inputs[i].data);
+  state->arena.reset(kept);
+
+  std::vector<int64_t> inputWords;
+  for (size_t i = 0; i < info->inputs.size(); ++i) {
+    const structuredRtTensor &input = inputs[i];
+    std::string what = "input '" + info->inputs[i].name + "': ";
+    const void *data = input.data;
+    size_t bytes = *getByteSize(static_cast<DType>(input.dtype),
+                                {input.shape, input.shape + input.rank});
+    Result<bool> isOnDevice = bytes ? context.isDeviceMemory(data) : true;
+    if (!isOnDevice)
+      return Error{what + isOnDevice.error()};
+    if (!*isOnDevice) {
+      if (isCapturing)
+        return Error{what + "a graph reads its inputs at each launch, so they "
+                            "must be on the device"};
+      Result<void *> copy = state->arena.allocate(bytes, /*mayGrow=*/true);
+      if (!copy)
+        return Error{what + copy.error()};
+      if (auto ok =
+              cuda.check(cuda.cuMemcpyHtoDAsync(*copy, data, bytes, stream),
+                         what + "copying it to " + context.name);
+          !ok)
+        return ok;
+      data = *copy;
+    }
+    appendDescriptor(data, input.shape, input.rank, inputWords);
+  }
+
+  CudaRun run(*program, state->arena, state->tensorMaps, state->matmuls, stream,
+              isCapturing);
+  results.assign(getNumResultWords(*info), 0);
+  {
+    CudaRun::Scope scope(run);
+    callEntry(function, *info, results, inputWords, descriptorOfParameter);
+  }
+  if (run.lastKernel)
+    state->lastKernel = run.lastKernel->getName();
+  if (!isCapturing)
+    run.note(state->recordLast(stream));
+  if (Result<void> done = run.getResult(); !done)
+    return fail(done.error());
+  return {};
+}
+
+/// Waits for the entry's stream. An error of a kernel's own shows here, without
+/// the kernel's name.
+Result<void> CudaEntry::finish() const {
+  const CudaApi &cuda = program->getContext().api;
+  CUresult result = cuda.cuStreamSynchronize(state->stream);
+  if (result == CUDA_SUCCESS)
+    return {};
+  return Error{"entry '" + info->name + "': one of its kernels failed" +
+               (state->lastKernel.empty()
+                    ? ""
+                    : " (launched last: '" + state->lastKernel +
+                          "'; structuredRtCudaCheckLaunches finds the one)") +
+               ": " + cuda.describe(result)};
+}
+
+Result<void> CudaEntry::run(const structuredRtTensor *inputs,
+                            structuredRtTensor *outputs) const {
+  if (Result<void> valid = checkInputs(*info, inputs); !valid)
+    return valid;
+  std::lock_guard<std::mutex> lock(state->mutex);
+  ContextScope scope(state->context);
+  std::vector<int64_t> words;
+  Result<void> done =
+      enqueue(inputs, state->stream, /*isCapturing=*/false, words);
+  std::vector<MemRef> results;
+  if (done) {
+    results = readResults(*info, words.data());
+    done = checkResults(*info, results);
+  }
+  if (done)
+    return copyToHost(results, outputs);
+  // Nothing may read the caller's memory when this has returned.
+  (void)finish();
+  return done;
+}
+
+Result<void> CudaEntry::copyToHost(const std::vector<MemRef> &results,
+                                   structuredRtTensor *outputs) const {
+  struct Free {
+    void operator()(char *data) const { std::free(data); }
+  };
+  using Buffer = std::unique_ptr<char, Free>;
+  const CudaContext &context = state->context;
+  std::vector<Buffer> buffers(results.size()), strided(results.size());
+  Result<void> done;
+  for (size_t i = 0; i < results.size() && done; ++i) {
+    const MemRef &result = results[i];
+    std::string what = "output '" + info->outputs[i].name + "': ";
+    size_t bytes = result.getNumElements() * result.elementSize;
+    size_t span = result.getSpanBytes();
+    bool isDense = result.isRowMajor();
+    buffers[i].reset(static_cast<char *>(std::malloc(bytes ? bytes : 1)));
+    if (!isDense)
+      strided[i].reset(static_cast<char *>(std::malloc(span ? span : 1)));
+    if (!buffers[i] || (!isDense && !strided[i])) {
+      done = Error{what + "out of memory"};
+      break;
+    }
+    char *target = isDense ? buffers[i].get() : strided[i].get();
+    // A constant of the module may be the host code's.
+    Result<bool> isOnDevice = result.allocated == getStaticMemoryMark() && bytes
+                                  ? context.isDeviceMemory(result.data)
+                                  : true;
+    if (!isOnDevice)
+      done = Error{what + isOnDevice.error()};
+    else if (!*isOnDevice)
+      std::memcpy(target, result.data, span);
+    else if (bytes)
+      done = context.api.check(context.api.cuMemcpyDtoHAsync(
+                                   target, result.data, span, state->stream),
+                               what + "copying it from " + context.name);
+  }
+  Result<void> finished = finish();
+  if (!done || !finished)
+    return done ? finished : done;
+  for (size_t i = 0; i < results.size(); ++i) {
+    if (strided[i] && results[i].getNumElements())
+      results[i].copyFrom(strided[i].get(), buffers[i].get());
+    char *data = buffers[i].release();
+    outputs[i] = makeTensor(info->outputs[i], results[i], data, data);
+  }
+  return {};
+}
+
+Result<void> CudaEntry::keepOnDevice(const std::vector<MemRef> &results,
+                                     structuredRtTensor *outputs) const {
+  if (Result<void> valid = checkResults(*info, results); !valid)
+    return valid;
+  for (size_t i = 0; i < results.size(); ++i)
+    if (results[i].getNumElements() && !results[i].isRowMajor())
+      return Error{"output '" + info->outputs[i].name +
+                   "': the module returned it strided; only a dense output can "
+                   "stay on the device"};
+  for (size_t i = 0; i < results.size(); ++i)
+    outputs[i] = makeTensor(info->outputs[i], results[i], results[i].data,
+                            /*owner=*/nullptr);
+  return {};
+}
+
+Result<void> CudaEntry::runOnStream(const structuredRtTensor *inputs,
+                                    structuredRtTensor *outputs,
+                                    void *stream) const {
+  if (Result<void> valid = checkInputs(*info, inputs); !valid)
+    return valid;
+  std::lock_guard<std::mutex> lock(state->mutex);
+  ContextScope scope(state->context);
+  std::vector<int64_t> words;
+  if (Result<void> done = enqueue(inputs, static_cast<CUstream>(stream),
+                                  /*isCapturing=*/false, words);
+      !done)
+    return done;
+  return keepOnDevice(readResults(*info, words.data()), outputs);
+}
+
+Result<std::unique_ptr<Graph>>
+CudaEntry::capture(const structuredRtTensor *inputs,
+                   structuredRtTensor *outputs) const {
+  if (Result<void> valid = checkInputs(*info, inputs); !valid)
+    return Error{valid.error()};
+  std::lock_guard<std::mutex> lock(state->mutex);
+  ContextScope scope(state->context);
+  const CudaApi &cuda = state->context.api;
+
+  // What a capture cannot do, the run before it does: grow the arena, load
+  // code, encode descriptors, choose algorithms.
+  std::vector<int64_t> words;
+  Result<void> done =
+      enqueue(inputs, state->stream, /*isCapturing=*/false, words);
+  if (Result<void> finished = finish(); done)
+    done = finished;
+  if (!done)
+    return Error{done.error()};
+  done = cuda.check(cuda.cuStreamBeginCapture(
+                        state->stream, CU_STREAM_CAPTURE_MODE_THREAD_LOCAL),
+                    "cuStreamBeginCapture");
+  if (!done)
+    return Error{done.error()};
+  done = enqueue(inputs, state->stream, /*isCapturing=*/true, words);
+  CUgraph graph = nullptr;
+  CUresult ended = cuda.cuStreamEndCapture(state->stream, &graph);
+  if (done)
+    done = cuda.check(ended, "entry '" + info->name + "': cuStreamEndCapture");
+  CUgraphExec exec = nullptr;
+  if (done)
+    done =
+        cuda.check(cuda.cuGraphInstantiate(&exec, graph, 0),
+                   "entry '" + info->name + "': cuGraphInstantiateWithFlags");
+  if (graph)
+    cuda.cuGraphDestroy(graph);
+  if (!done)
+    return Error{done.error()};
+  std::unique_ptr<Graph> result(new CudaGraph(*state, exec));
+  if (Result<void> kept =
+          keepOnDevice(readResults(*info, words.data()), outputs);
+      !kept)
+    return Error{kept.error()};
+  state->tensorMaps.pin();
+  return result;
+}
+
+} // namespace structured::runtime

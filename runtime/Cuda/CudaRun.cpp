@@ -1,0 +1,38 @@
+//===- CudaRun.cpp - The run that a module's host code is part of ---------===//
+//
+// Part of the Structured project, under the Apache License v2.0 with LLVM
+// Exceptions. See LICENSE for license information.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "Cuda/CudaRun.h"
+
+#include <atomic>
+
+namespace structured::runtime {
+
+static std::atomic<bool> checksLaunches = false;
+
+void setLaunchChecks(bool enabled) { checksLaunches = enabled; }
+
+static thread_local CudaRun *current = nullptr;
+
+CudaRun *CudaRun::get() {
+  return current && !current->error ? current : nullptr;
+}
+
+CudaRun::Scope::Scope(CudaRun &run) : previous(current) { current = &run; }
+
+CudaRun::Scope::~Scope() { current = previous; }
+
+void CudaRun::launch(Kernel &kernel, const LaunchConfig &config,
+                     void **parameters) {
+  note(kernel.launch(config, stream, parameters));
+  lastKernel = &kernel;
+  if (checksLaunches && !isCapturing && !error)
+    note(context().api.cuStreamSynchronize(stream),
+         "kernel '" + kernel.getName() + "' failed");
+}
+
+} // namespace structured::runtime
