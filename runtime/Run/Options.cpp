@@ -33,6 +33,10 @@ Runs an entry of a compiled module and times it.
   --repeat N           timed runs (default 1)
   --warmup N           runs before the timed ones (default 0)
   --threads N          OpenMP threads (default: OMP_NUM_THREADS, or all)
+  --device N           CUDA device of a CUDA module (default 0)
+  --graph              time launches of a captured CUDA graph
+  --tune               time the algorithms of matrix products, keep the fastest
+  --check-launches     wait for each CUDA kernel, to name the one that fails
   --json               report as one JSON object instead of text
   --help               this text
 
@@ -67,6 +71,10 @@ Result<RunOptions> parseRunOptions(int argc, char **argv) {
     Repeat,
     Warmup,
     Threads,
+    Device,
+    Graph,
+    Tune,
+    CheckLaunches,
     Json,
     Help
   };
@@ -83,6 +91,10 @@ Result<RunOptions> parseRunOptions(int argc, char **argv) {
       {"repeat", required_argument, nullptr, Repeat},
       {"warmup", required_argument, nullptr, Warmup},
       {"threads", required_argument, nullptr, Threads},
+      {"device", required_argument, nullptr, Device},
+      {"graph", no_argument, nullptr, Graph},
+      {"tune", no_argument, nullptr, Tune},
+      {"check-launches", no_argument, nullptr, CheckLaunches},
       {"json", no_argument, nullptr, Json},
       {"help", no_argument, nullptr, Help},
       {nullptr, 0, nullptr, 0}};
@@ -143,6 +155,18 @@ Result<RunOptions> parseRunOptions(int argc, char **argv) {
       options.threads = threads;
       break;
     }
+    case Device:
+      parsed = parseInteger<int32_t>(name, optarg, 0, options.device.emplace());
+      break;
+    case Graph:
+      options.graph = true;
+      break;
+    case Tune:
+      options.tune = true;
+      break;
+    case CheckLaunches:
+      options.checkLaunches = true;
+      break;
     case Json:
       options.json = true;
       break;

@@ -35,6 +35,10 @@ struct RunOptions {
   int64_t repeat = 1;
   int64_t warmup = 0;
   std::optional<int64_t> threads;
+  std::optional<int32_t> device;
+  bool graph = false;
+  bool tune = false;
+  bool checkLaunches = false;
   bool json = false;
 };
 

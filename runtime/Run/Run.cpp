@@ -8,8 +8,10 @@
 
 #include "Run/Run.h"
 
+#include "Run/CudaRuns.h"
 #include "Run/Npy.h"
 #include "Run/RandomArray.h"
+#include "Run/Times.h"
 #include "structured-runtime.h"
 
 #include <nlohmann/json.hpp>
@@ -45,12 +47,6 @@ struct Outputs {
       structuredRtTensorFree(&tensor);
   }
   std::vector<structuredRtTensor> tensors;
-};
-
-/// Times of the timed runs, in milliseconds.
-struct Times {
-  double min, median, mean;
-  std::vector<double> all;
 };
 
 } // namespace
@@ -132,6 +128,17 @@ makeInputs(const std::vector<structuredRtTensorType> &types,
 // Running
 //===----------------------------------------------------------------------===//
 
+/// The module's target, "cpu" or "cuda".
+static std::string getTarget(const structuredRtModule *module) {
+  nlohmann::json info =
+      nlohmann::json::parse(structuredRtModuleGetInfo(module), nullptr,
+                            /*allow_exceptions=*/false);
+  auto target = info.find("target");
+  return target != info.end() && target->is_string()
+             ? *target->get_ptr<const std::string *>()
+             : std::string();
+}
+
 static Result<Times> timeRuns(const structuredRtModule *module, int32_t entry,
                               const std::vector<structuredRtTensor> &inputs,
                               Outputs &outputs, const RunOptions &options) {
@@ -149,13 +156,7 @@ static Result<Times> timeRuns(const structuredRtModule *module, int32_t entry,
     if (i >= 0)
       times.push_back(time.count());
   }
-  std::vector<double> sorted = times;
-  std::sort(sorted.begin(), sorted.end());
-  size_t half = sorted.size() / 2;
-  double median =
-      sorted.size() % 2 ? sorted[half] : (sorted[half - 1] + sorted[half]) / 2;
-  double sum = std::accumulate(times.begin(), times.end(), 0.0);
-  return Times{sorted.front(), median, sum / times.size(), std::move(times)};
+  return Times(std::move(times));
 }
 
 //===----------------------------------------------------------------------===//
@@ -281,11 +282,15 @@ makeJsonReport(const RunOptions &options, const char *entryName,
                const std::vector<structuredRtTensor> &inputs,
                const std::vector<structuredRtTensorType> &outputTypes,
                const std::vector<structuredRtTensor> &outputs,
-               const std::vector<std::string> &files, const Times &times) {
+               const std::vector<std::string> &files, const Times &times,
+               const char *device) {
   nlohmann::ordered_json report;
   report["module"] = options.modulePath;
   report["entry"] = entryName;
-  report["threads"] = structuredRtGetNumThreads();
+  if (device)
+    report["device"] = device;
+  else
+    report["threads"] = structuredRtGetNumThreads();
   report["inputs"] = describeTensors(inputTypes, inputs);
   report["outputs"] = describeTensors(outputTypes, outputs);
   for (size_t i = 0; i < outputs.size(); ++i) {
@@ -319,7 +324,8 @@ static std::string
 makeTextReport(const RunOptions &options, const char *entryName,
                const std::vector<structuredRtTensorType> &outputTypes,
                const std::vector<structuredRtTensor> &outputs,
-               const std::vector<std::string> &files, const Times &times) {
+               const std::vector<std::string> &files, const Times &times,
+               const char *device) {
   std::string report;
   for (size_t i = 0; i < outputs.size(); ++i) {
     report +=
@@ -331,14 +337,15 @@ makeTextReport(const RunOptions &options, const char *entryName,
       report += formatTensor(outputs[i]) + '\n';
   }
   char line[256];
+  std::string place =
+      device ? device
+             : std::to_string(structuredRtGetNumThreads()) + " threads";
   std::snprintf(line, sizeof(line),
-                ": %lld warm-up and %lld timed runs on %d threads: min %.3f "
-                "ms, median %.3f ms, mean %.3f ms\n",
-                static_cast<long long>(options.warmup),
-                static_cast<long long>(options.repeat),
-                static_cast<int>(structuredRtGetNumThreads()), times.min,
+                ": min %.3f ms, median %.3f ms, mean %.3f ms\n", times.min,
                 times.median, times.mean);
-  return report + entryName + line;
+  return report + entryName + ": " + std::to_string(options.warmup) +
+         " warm-up and " + std::to_string(options.repeat) + " timed runs on " +
+         place + line;
 }
 
 //===----------------------------------------------------------------------===//
@@ -367,6 +374,11 @@ static Result<int32_t> findEntry(const structuredRtModule *module,
 Result<void> runModule(const RunOptions &options) {
   if (options.threads &&
       structuredRtSetNumThreads(static_cast<int32_t>(*options.threads)))
+    return getRuntimeError();
+
+  structuredRtCudaTuneMatmul(options.tune);
+  structuredRtCudaCheckLaunches(options.checkLaunches);
+  if (options.device && structuredRtCudaSetDevice(*options.device))
     return getRuntimeError();
 
   structuredRtModule *handle = nullptr;
@@ -409,7 +421,12 @@ Result<void> runModule(const RunOptions &options) {
     inputs.push_back(tensor);
   }
   Outputs outputs(outputTypes.size());
-  Result<Times> times = timeRuns(handle, *entry, inputs, outputs, options);
+  bool isCuda = getTarget(handle) == "cuda";
+  if (!isCuda && options.graph)
+    return Error{options.modulePath + ": --graph: not compiled for CUDA"};
+  Result<Times> times =
+      isCuda ? timeCudaRuns(handle, *entry, inputs, outputs.tensors, options)
+             : timeRuns(handle, *entry, inputs, outputs, options);
   if (!times)
     return Error{times.error()};
 
@@ -424,11 +441,13 @@ Result<void> runModule(const RunOptions &options) {
       return written;
   }
 
-  return print(options.json ? makeJsonReport(options, entryName, inputTypes,
-                                             inputs, outputTypes,
-                                             outputs.tensors, *files, *times)
-                            : makeTextReport(options, entryName, outputTypes,
-                                             outputs.tensors, *files, *times));
+  const char *device = isCuda ? structuredRtCudaGetDeviceName() : nullptr;
+  return print(options.json
+                   ? makeJsonReport(options, entryName, inputTypes, inputs,
+                                    outputTypes, outputs.tensors, *files,
+                                    *times, device)
+                   : makeTextReport(options, entryName, outputTypes,
+                                    outputs.tensors, *files, *times, device));
 }
 
 int structuredRunMain(int argc, char **argv) {

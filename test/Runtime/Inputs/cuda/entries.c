@@ -1,0 +1,230 @@
+// Part of the Structured project, under the Apache License v2.0 with LLVM
+// Exceptions. See LICENSE for license information. SPDX-License-Identifier:
+// Apache-2.0 WITH LLVM-exception
+
+// What host code of a CUDA module may do, right and wrong, one entry each. All
+// take x: f32[?x4]; most return y: f32[?x4]. Numbers that a test chooses come
+// from the environment, since host code does not read what is on the device.
+
+#include "../module.h"
+#include "abi.h"
+#include "image.h"
+
+//===-- Kernels -----------------------------------------------------------===//
+
+// y[i] = x[i] + 1
+static void increment(const Launch *launch, void **parameters) {
+  float *y = *(float **)parameters[0], *x = *(float **)parameters[1];
+  for (unsigned i = 0; i < launch->grid[0] * launch->block[0]; ++i)
+    y[i] = x[i] + 1;
+}
+
+// Copies the box at the origin of the tensor that a descriptor of driver.c
+// describes, row by row.
+static void load(const Launch *launch, void **parameters) {
+  struct {
+    char *address;
+    uint32_t dataType, rank, swizzle, interleave;
+    uint64_t sizes[5], strides[4];
+    uint16_t box[5];
+  } *map = *(void **)parameters[1];
+  float *y = *(float **)parameters[0];
+  if ((uintptr_t)map % 64 || map->rank != 3 || map->dataType != 7)
+    abort();
+  for (unsigned i = 0; i < map->box[2]; ++i)
+    for (unsigned j = 0; j < map->box[1]; ++j)
+      for (unsigned k = 0; k < map->box[0]; ++k)
+        *y++ = *(float *)(map->address + i * map->strides[1] +
+                          j * map->strides[0] + k * 4);
+}
+
+static const Image image = {
+    "KERNELS", 2, {{"increment", increment, 2}, {"load", load, 2}}};
+static const char ptx[] = "this is no code";
+
+//===-- Helpers -----------------------------------------------------------===//
+
+static void *stream;
+
+static int64_t count(const MemRef2 *x) { return x->sizes[0] * x->sizes[1]; }
+
+static void returnDense(void **args, float *data) {
+  MemRef2 *x = ARGUMENT(MemRef2, 1);
+  *ARGUMENT(MemRef2, 0) = (MemRef2){data, data, 0, {x->sizes[0], 4}, {4, 1}};
+}
+
+static float *allocate(int64_t elements) {
+  return mgpuMemAlloc(elements * sizeof(float), stream, false);
+}
+
+// As older versions of gpu-to-llvm: the code is loaded and unloaded in the run.
+static float *increment4(float *x, int64_t elements) {
+  float *y = allocate(elements);
+  void *params[] = {&y, &x};
+  void *module = mgpuModuleLoad((void *)&image, sizeof(image));
+  mgpuLaunchKernel(mgpuModuleGetFunction(module, "increment"), elements / 4, 1,
+                   1, 4, 1, 1, 0, stream, params, NULL, 2);
+  mgpuModuleUnload(module);
+  return y;
+}
+
+//===-- Entries that work -------------------------------------------------===//
+
+void plus1(void **args) {
+  MemRef2 *x = ARGUMENT(MemRef2, 1);
+  returnDense(args, increment4(x->aligned, count(x)));
+}
+
+// x + 3, by way of memory that is freed and given out again.
+void plus3(void **args) {
+  MemRef2 *x = ARGUMENT(MemRef2, 1);
+  float *one = increment4(x->aligned, count(x));
+  float *two = increment4(one, count(x));
+  mgpuMemFree(one, stream);
+  float *three = increment4(two, count(x));
+  if (three != one)
+    abort();
+  mgpuMemFree(two, stream);
+  returnDense(args, three);
+}
+
+// x + 1, with every launch attribute.
+void attributes(void **args) {
+  MemRef2 *x = ARGUMENT(MemRef2, 1);
+  if (structuredCudaMultiprocessorCount() != 132)
+    abort();
+  float *y = allocate(count(x));
+  void *params[] = {&y, &x->aligned};
+  void *module = mgpuModuleLoad((void *)&image, sizeof(image));
+  void *function = mgpuModuleGetFunction(module, "increment");
+  structuredCudaLaunch(function, x->sizes[0], 1, 1, 4, 1, 1, 0, 0, 0, 0, 0,
+                       params);
+  structuredCudaLaunch(function, x->sizes[0], 1, 1, 4, 1, 1, 2, 1, 1, 100000, 1,
+                       params);
+  structuredCudaLaunch(function, x->sizes[0], 1, 1, 4, 1, 1, 16, 1, 1, 90000, 3,
+                       params);
+  mgpuLaunchClusterKernel(function, 1, 2, 1, x->sizes[0], 1, 1, 4, 1, 1, 0,
+                          stream, params, NULL);
+  returnDense(args, y);
+}
+
+// x, by copies and fills.
+void memory(void **args) {
+  MemRef2 *x = ARGUMENT(MemRef2, 1);
+  float *y = allocate(count(x) + 4);
+  mgpuMemset32(y, 0x3F800000, count(x), stream); /* 1.0f */
+  mgpuMemset16(y, 0x4040, 2 * 4, stream);        /* 3.00392… */
+  mgpuMemcpy(y + 4, x->aligned, (count(x) - 4) * sizeof(float), stream);
+  returnDense(args, y);
+}
+
+// The first rows of x through descriptors, in both functions that make them.
+void maps(void **args) {
+  MemRef2 *x = ARGUMENT(MemRef2, 1);
+  float *y = allocate(count(x));
+  void *module = mgpuModuleLoad((void *)&image, sizeof(image));
+  int64_t rows = x->sizes[0] / 2;
+  void *map = structuredCudaTensorMap3D(x->aligned, 1, 4, 2, rows, 16, 32, 4, 2,
+                                        (int32_t)rows, 0);
+  struct {
+    float *allocated, *aligned;
+    int64_t offset, sizes[3], strides[3];
+  } memref = {x->aligned, x->aligned - 4, 4, {rows, 2, 4}, {8, 4, 1}};
+  int64_t box[] = {rows, 2, 4};
+  void *other = mgpuTensorMapEncodeTiledMemref(3, &memref, 7, 0, 0, 2, 0, box);
+  if (map != other)
+    abort();
+  void *params[] = {&y, &map};
+  mgpuLaunchKernel(mgpuModuleGetFunction(module, "load"), 1, 1, 1, 1, 1, 1, 0,
+                   stream, params, NULL, 2);
+  returnDense(args, y);
+}
+
+// The transpose of x + 1, not dense.
+void strided(void **args) {
+  MemRef2 *x = ARGUMENT(MemRef2, 1);
+  float *y = increment4(x->aligned, count(x));
+  *ARGUMENT(MemRef2, 0) = (MemRef2){y, y, 0, {4, x->sizes[0]}, {1, 4}};
+}
+
+void input(void **args) { *ARGUMENT(MemRef2, 0) = *ARGUMENT(MemRef2, 1); }
+
+// A constant of the host code.
+void constant(void **args) {
+  static float data[4] = {1, 2, 3, 4};
+  *ARGUMENT(MemRef2, 0) =
+      (MemRef2){(float *)0xdeadbeef, data, 0, {1, 4}, {4, 1}};
+}
+
+//===-- Entries that fail -------------------------------------------------===//
+
+// A launch with the sizes GRID, BLOCK, CLUSTER, SHARED of the environment.
+void launch(void **args) {
+  MemRef2 *x = ARGUMENT(MemRef2, 1);
+  float *y = allocate(count(x));
+  void *params[] = {&y, &x->aligned};
+  void *module = mgpuModuleLoad((void *)&image, sizeof(image));
+  structuredCudaLaunch(mgpuModuleGetFunction(module, "increment"),
+                       atoll(getenv("GRID")), 1, 1, atoll(getenv("BLOCK")), 1,
+                       1, atoi(getenv("CLUSTER")), 1, 1, atoi(getenv("SHARED")),
+                       0, params);
+  returnDense(args, y);
+}
+
+void missing(void **args) {
+  void *module = mgpuModuleLoad((void *)&image, sizeof(image));
+  mgpuLaunchKernel(mgpuModuleGetFunction(module, "decrement"), 1, 1, 1, 1, 1, 1,
+                   0, stream, NULL, NULL, 0);
+  /* Not reached by the driver: the run has failed. */
+  returnDense(args, increment4(NULL, 4));
+}
+
+void code(void **args) {
+  void *module = mgpuModuleLoadJIT((void *)ptx, 3);
+  mgpuLaunchKernel(mgpuModuleGetFunction(module, "increment"), 1, 1, 1, 1, 1, 1,
+                   0, stream, NULL, NULL, 0);
+  returnDense(args, NULL);
+}
+
+void much(void **args) { returnDense(args, allocate((int64_t)1 << 40)); }
+
+void shared(void **args) { returnDense(args, mgpuMemAlloc(64, stream, true)); }
+
+void foreign(void **args) {
+  mgpuMemFree(ARGUMENT(MemRef2, 1)->aligned + 1, stream);
+  returnDense(args, NULL);
+}
+
+void shape(void **args) {
+  float *y = allocate(4);
+  *ARGUMENT(MemRef2, 0) = (MemRef2){y, y, 0, {1, 3}, {4, 1}};
+}
+
+// A descriptor of the numbers in MAP: dtype, three sizes, two strides, three
+// box sizes, swizzle, offset of the address in bytes.
+void map(void **args) {
+  int64_t n[11];
+  char *text = getenv("MAP");
+  for (int i = 0; i < 11; ++i)
+    n[i] = strtoll(text, &text, 10);
+  structuredCudaTensorMap3D((char *)ARGUMENT(MemRef2, 1)->aligned + n[10],
+                            (int32_t)n[0], n[1], n[2], n[3], n[4], n[5],
+                            (int32_t)n[6], (int32_t)n[7], (int32_t)n[8],
+                            (int32_t)n[9]);
+  returnDense(args, ARGUMENT(MemRef2, 1)->aligned);
+}
+
+// One of the rank RANK.
+void rank(void **args) {
+  mgpuTensorMapEncodeTiledMemref(atoll(getenv("RANK")), ARGUMENT(MemRef2, 1), 7,
+                                 0, 0, 0, 0, NULL);
+  returnDense(args, ARGUMENT(MemRef2, 1)->aligned);
+}
+
+// A capture that would differ from the run before it.
+void growing(void **args) {
+  static int numRuns = 0;
+  MemRef2 *x = ARGUMENT(MemRef2, 1);
+  returnDense(args, increment4(x->aligned, count(x)));
+  allocate((numRuns++ + 1) << 20);
+}
