@@ -6,6 +6,11 @@
     module = Module.load("model.so")
     hidden, = module(input_ids=ids, attention_mask=mask, token_type_ids=types)
 
+Modules for CUDA also take and give tensors on the device, through DLPack:
+
+    hidden, = module.run_on_stream(ids, mask, types, stream=torch.cuda.current_stream().cuda_stream)
+    hidden = torch.from_dlpack(hidden)
+
 The C API is runtime/include/structured-runtime.h.
 """
 
@@ -41,6 +46,22 @@ class _TensorType(ctypes.Structure):
                 ("rank", ctypes.c_int32), ("shape", ctypes.c_int64 * MAX_RANK)]
 
 
+class _DLManagedTensor(ctypes.Structure):
+    """DLPack's struct, without versions."""
+
+
+_DELETER = ctypes.CFUNCTYPE(None, ctypes.POINTER(_DLManagedTensor))
+_DLManagedTensor._fields_ = [
+    ("data", ctypes.c_void_p), ("device_type", ctypes.c_int32), ("device_id", ctypes.c_int32),
+    ("ndim", ctypes.c_int32), ("code", ctypes.c_uint8), ("bits", ctypes.c_uint8),
+    ("lanes", ctypes.c_uint16), ("shape", ctypes.POINTER(ctypes.c_int64)),
+    ("strides", ctypes.POINTER(ctypes.c_int64)), ("byte_offset", ctypes.c_uint64),
+    ("manager_ctx", ctypes.c_void_p), ("deleter", _DELETER)]
+
+#: DLPack's numbers of devices whose memory CUDA work is ordered on.
+_DL_CUDA, _DL_CUDA_MANAGED = 2, 13
+
+
 @functools.cache
 def _library() -> ctypes.CDLL:
     """libStructuredRuntime.so, with the signatures that this file calls."""
@@ -67,6 +88,20 @@ def _library() -> ctypes.CDLL:
         "EntryGetInputType": (index, [handle, index, index, types]),
         "EntryRun": (index, [handle, index, tensors, index, tensors, index]),
         "TensorFree": (None, [tensors]),
+        "EntryRunOnStream": (index, [handle, index, tensors, index, tensors, index, handle]),
+        "GraphCapture": (index, [handle, index, tensors, index, tensors, index,
+                                 ctypes.POINTER(handle)]),
+        "GraphLaunch": (index, [handle, handle]),
+        "GraphFree": (None, [handle]),
+        "TensorFromDLPack": (index, [handle, tensors]),
+        "TensorToDLPack": (index, [handle, tensors,
+                                   ctypes.POINTER(ctypes.POINTER(_DLManagedTensor))]),
+        "CudaGetDeviceCount": (index, [ctypes.POINTER(index)]),
+        "CudaSetDevice": (index, [index]),
+        "CudaTuneMatmul": (None, [index]),
+        "CudaCheckLaunches": (None, [index]),
+        "CudaCopy": (index, [handle, handle, ctypes.c_int64, handle]),
+        "CudaStreamSynchronize": (index, [handle]),
         "SetNumThreads": (index, [index]),
         "GetNumThreads": (index, []),
     }
@@ -92,6 +127,122 @@ def set_num_threads(count: int) -> None:
 def get_num_threads() -> int:
     """The OpenMP threads that a run from this thread would use."""
     return _library().structuredRtGetNumThreads()
+
+
+def cuda_device_count() -> int:
+    """The number of CUDA devices; StructuredError where there is no driver."""
+    count = ctypes.c_int32()
+    _check(_library().structuredRtCudaGetDeviceCount(ctypes.byref(count)))
+    return count.value
+
+
+def set_cuda_device(ordinal: int) -> None:
+    """Selects the device on which this thread's later loads put CUDA modules."""
+    _check(_library().structuredRtCudaSetDevice(ordinal))
+
+
+def tune_cuda_matmul(enabled: bool) -> None:
+    """Whether new matrix products time cuBLASLt's algorithms and keep the fastest."""
+    _library().structuredRtCudaTuneMatmul(enabled)
+
+
+def check_cuda_launches(enabled: bool) -> None:
+    """Whether each launch waits for its kernel, so that an error names it (slow)."""
+    _library().structuredRtCudaCheckLaunches(enabled)
+
+
+class DeviceTensor:
+    """An output on a CUDA device, for DLPack: `torch.from_dlpack(tensor)`.
+
+    It belongs to its module, which stays loaded while the tensor or what was
+    made of it is used. Its contents are valid until the entry's next run or its
+    graph's next launch.
+    """
+
+    def __init__(self, tensor: _Tensor, module: "Module", stream: int):
+        self._tensor, self._module, self._stream = tensor, module, stream
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return tuple(self._tensor.shape[:self._tensor.rank])
+
+    @property
+    def dtype(self) -> str:
+        """The dtype's name as modules spell it, such as "bf16"."""
+        return _library().structuredRtDTypeGetName(self._tensor.dtype).decode()
+
+    def numpy(self) -> np.ndarray:
+        """A copy on the host, made when the stream has come to this tensor."""
+        library, array = _library(), _new_array(self._tensor)
+        _check(library.structuredRtCudaCopy(
+            array.ctypes.data, self._tensor.data, array.nbytes, self._stream))
+        _check(library.structuredRtCudaStreamSynchronize(self._stream))
+        return array
+
+    def __dlpack_device__(self) -> tuple[int, int]:
+        managed = self._export()
+        device = managed.contents.device_type, managed.contents.device_id
+        managed.contents.deleter(managed)
+        return device
+
+    def __dlpack__(self, *, stream: int | None = None, copy: bool | None = None, **_options):
+        """A capsule that the consumer may use on `stream` (1 or None: the
+        legacy default stream; -1: the consumer waits itself)."""
+        if copy:
+            raise BufferError("a device tensor is not copied for DLPack")
+        if stream != -1 and (stream or 1) != (self._stream or 1):
+            _check(_library().structuredRtCudaStreamSynchronize(self._stream))
+        return _new_capsule(ctypes.cast(self._export(), ctypes.c_void_p), b"dltensor",
+                            _delete_capsule)
+
+    def _export(self):
+        managed = ctypes.POINTER(_DLManagedTensor)()
+        _check(_library().structuredRtTensorToDLPack(
+            self._module._handle, ctypes.byref(self._tensor), ctypes.byref(managed)))
+        return managed
+
+
+def _python_function(name: str, result, *arguments):
+    """A function of Python's C API that is called with the GIL held."""
+    return ctypes.PYFUNCTYPE(result, *arguments)((name, ctypes.pythonapi))
+
+
+_DESTRUCTOR = ctypes.PYFUNCTYPE(None, ctypes.c_void_p)
+_new_capsule = _python_function("PyCapsule_New", ctypes.py_object, ctypes.c_void_p,
+                                ctypes.c_char_p, _DESTRUCTOR)
+_get_pointer = _python_function("PyCapsule_GetPointer", ctypes.c_void_p, ctypes.py_object,
+                                ctypes.c_char_p)
+# In its destructor, a capsule is no object that may be referred to any more.
+_is_valid_address = _python_function("PyCapsule_IsValid", ctypes.c_int, ctypes.c_void_p,
+                                     ctypes.c_char_p)
+_get_pointer_at = _python_function("PyCapsule_GetPointer", ctypes.c_void_p, ctypes.c_void_p,
+                                   ctypes.c_char_p)
+
+
+@_DESTRUCTOR
+def _delete_capsule(capsule: int) -> None:
+    # A consumer renames the capsule whose contents it takes.
+    if _is_valid_address(capsule, b"dltensor"):
+        managed = ctypes.cast(_get_pointer_at(capsule, b"dltensor"),
+                              ctypes.POINTER(_DLManagedTensor))
+        managed.contents.deleter(managed)
+
+
+class Graph:
+    """A captured run of a CUDA module's entry (`Module.capture`).
+
+    Each launch reads the inputs of the capture anew and writes `outputs`.
+    """
+
+    def __init__(self, handle: ctypes.c_void_p, outputs: list[DeviceTensor], inputs: list):
+        self._handle, self.outputs, self._inputs = handle, outputs, inputs
+        self._finalizer = weakref.finalize(self, _library().structuredRtGraphFree, handle)
+
+    def launch(self, stream: int = 0) -> None:
+        """Enqueues the run on `stream`."""
+        _check(_library().structuredRtGraphLaunch(self._handle, stream))
+        for output in self.outputs:
+            output._stream = stream
 
 
 class Module:
@@ -120,31 +271,79 @@ class Module:
         """The module's description of itself: target, entries, shapes."""
         return json.loads(_library().structuredRtModuleGetInfo(self._handle))
 
-    def __call__(self, *arrays: np.ndarray, entry: str = "main",
-                 **named: np.ndarray) -> list[np.ndarray]:
+    def __call__(self, *arrays, entry: str = "main", **named) -> list[np.ndarray]:
         """Runs `entry` and returns its outputs.
 
         Inputs are given in declared order or by name, with exactly the
         declared dtypes and shapes; each may be any NumPy layout (it is copied
-        when not row-major). Outputs are new arrays.
+        when not row-major), or a row-major tensor of another library that has
+        DLPack, on the CUDA device too if the module is for CUDA. Outputs are
+        new arrays.
         """
-        library, index = _library(), ctypes.c_int32()
-        _check(library.structuredRtModuleFindEntry(
-            self._handle, entry.encode(), ctypes.byref(index)))
-        arrays = [np.asarray(a, order="C") for a in self._in_order(index, entry, arrays, named)]
-        inputs = (_Tensor * len(arrays))(*map(_as_tensor, arrays))
-        count = library.structuredRtEntryGetNumOutputs(self._handle, index)
-        outputs = (_Tensor * count)()
+        library = _library()
+        index, inputs, _kept = self._prepare(entry, arrays, named, stream=None)
+        outputs = self._new_outputs(index)
         _check(library.structuredRtEntryRun(
-            self._handle, index, inputs, len(inputs), outputs, count))
+            self._handle, index, inputs, len(inputs), outputs, len(outputs)))
         try:
             return [_as_array(tensor) for tensor in outputs]
         finally:
             for tensor in outputs:
                 library.structuredRtTensorFree(ctypes.byref(tensor))
 
+    def run_on_stream(self, *arrays, entry: str = "main", stream: int = 0,
+                      **named) -> list[DeviceTensor]:
+        """Enqueues a run of a CUDA module on `stream` (a CUstream as an integer;
+        0: the legacy default stream) and returns its outputs on the device.
+
+        Inputs as of a call. Those on the device are read in the stream's order.
+        """
+        index, inputs, _kept = self._prepare(entry, arrays, named, stream)
+        outputs = self._new_outputs(index)
+        _check(_library().structuredRtEntryRunOnStream(
+            self._handle, index, inputs, len(inputs), outputs, len(outputs), stream))
+        return [DeviceTensor(tensor, self, stream) for tensor in outputs]
+
+    def capture(self, *arrays, entry: str = "main", **named) -> Graph:
+        """Captures a run of a CUDA module as a CUDA graph. Inputs are tensors on
+        the device, which the graph keeps."""
+        index, inputs, kept = self._prepare(entry, arrays, named, stream=None)
+        outputs, handle = self._new_outputs(index), ctypes.c_void_p()
+        _check(_library().structuredRtGraphCapture(
+            self._handle, index, inputs, len(inputs), outputs, len(outputs),
+            ctypes.byref(handle)))
+        return Graph(handle, [DeviceTensor(tensor, self, 0) for tensor in outputs], kept)
+
+    def _new_outputs(self, index: ctypes.c_int32):
+        return (_Tensor * _library().structuredRtEntryGetNumOutputs(self._handle, index))()
+
+    def _prepare(self, entry: str, arrays: tuple, named: dict, stream: int | None):
+        """The entry's index, its inputs, and what must live as long as they."""
+        library, index = _library(), ctypes.c_int32()
+        _check(library.structuredRtModuleFindEntry(
+            self._handle, entry.encode(), ctypes.byref(index)))
+        kept, inputs = [], []
+        for array in self._in_order(index, entry, arrays, named):
+            if isinstance(array, (np.ndarray, np.generic)) or not hasattr(array, "__dlpack__"):
+                array = np.asarray(array, order="C")
+                kept.append(array)
+                inputs.append(_as_tensor(array))
+                continue
+            is_cuda = array.__dlpack_device__()[0] in (_DL_CUDA, _DL_CUDA_MANAGED)
+            if is_cuda and self.info["target"] != "cuda":
+                raise StructuredError("an input is on a CUDA device, the module runs on the CPU")
+            # The memory, too: the array itself may make a copy for DLPack.
+            capsule = array.__dlpack__(stream=(stream or 1) if is_cuda else None)
+            kept += [array, capsule]
+            inputs.append(_Tensor())
+            _check(library.structuredRtTensorFromDLPack(
+                _get_pointer(capsule, b"dltensor"), ctypes.byref(inputs[-1])))
+            if is_cuda and stream is None:
+                _check(library.structuredRtCudaStreamSynchronize(None))
+        return index, (_Tensor * len(inputs))(*inputs), kept
+
     def _in_order(self, index: ctypes.c_int32, entry: str, arrays: tuple,
-                  named: dict[str, np.ndarray]) -> list[np.ndarray]:
+                  named: dict) -> list:
         """Positional, then named inputs, in the entry's declared order."""
         library, names = _library(), []
         for i in range(library.structuredRtEntryGetNumInputs(self._handle, index)):
@@ -170,13 +369,17 @@ def _as_tensor(array: np.ndarray) -> _Tensor:
     return _Tensor(code, array.ndim, shape, array.ctypes.data, None)
 
 
-def _as_array(tensor: _Tensor) -> np.ndarray:
-    """A copy of the tensor."""
+def _new_array(tensor: _Tensor) -> np.ndarray:
+    """An array of the tensor's dtype and shape."""
     if tensor.dtype not in _DTYPES:
         name = _library().structuredRtDTypeGetName(tensor.dtype).decode()
         raise StructuredError(f"an output has dtype {name}, which NumPy lacks")
-    shape = tuple(tensor.shape[:tensor.rank])
-    array = np.empty(shape, _DTYPES[tensor.dtype])
+    return np.empty(tuple(tensor.shape[:tensor.rank]), _DTYPES[tensor.dtype])
+
+
+def _as_array(tensor: _Tensor) -> np.ndarray:
+    """A copy of the tensor."""
+    array = _new_array(tensor)
     if array.nbytes:
         ctypes.memmove(array.ctypes.data, tensor.data, array.nbytes)
     return array
