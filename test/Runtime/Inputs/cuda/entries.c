@@ -5,11 +5,17 @@
 // What host code of a CUDA module may do, right and wrong, one entry each. All
 // take x: f32[?x4]; most return y: f32[?x4]. Numbers that a test chooses come
 // from the environment, since host code does not read what is on the device.
+// With -DDEVICE the kernels are those of kernels.ptx.
 
 #include "../module.h"
 #include "abi.h"
 #include "image.h"
 
+#ifdef DEVICE
+static const char image[] = {
+#embed "kernels.ptx"
+    , 0};
+#else
 //===-- Kernels -----------------------------------------------------------===//
 
 // y[i] = x[i] + 1
@@ -40,6 +46,7 @@ static void load(const Launch *launch, void **parameters) {
 
 static const Image image = {
     "KERNELS", 2, {{"increment", increment, 2}, {"load", load, 2}}};
+#endif
 static const char ptx[] = "this is no code";
 
 //===-- Helpers -----------------------------------------------------------===//

@@ -87,6 +87,11 @@ class Cuda(unittest.TestCase):
         del y, capsule
         gc.collect()
 
+    def test_tensor_maps(self):
+        for _ in range(2):
+            y, = self.module(self.x, entry="maps")
+            np.testing.assert_array_equal(y, self.x)
+
     def test_graph(self):
         x, = self.module.run_on_stream(self.x, entry="plus1")
         graph = self.module.capture(x, entry="plus3")
@@ -102,8 +107,8 @@ class Cuda(unittest.TestCase):
     def test_errors(self):
         self.check_fails("entry 'missing': kernel 'decrement' is not in",
                          lambda: self.module(self.x, entry="missing"))
-        self.check_fails("there is no CUDA device 3", lambda: runtime.set_cuda_device(3))
-        self.assertEqual(runtime.cuda_device_count(), 1)
+        self.check_fails("there is no CUDA device 99", lambda: runtime.set_cuda_device(99))
+        self.assertGreaterEqual(runtime.cuda_device_count(), 1)
         y, = self.module.run_on_stream(self.x, entry="plus1")
         with self.assertRaises(BufferError):
             y.__dlpack__(copy=True)
