@@ -202,11 +202,22 @@ Result<void> CudaEntry::keepOnDevice(const std::vector<MemRef> &results,
                                      structuredRtTensor *outputs) const {
   if (Result<void> valid = checkResults(*info, results); !valid)
     return valid;
-  for (size_t i = 0; i < results.size(); ++i)
-    if (results[i].getNumElements() && !results[i].isRowMajor())
-      return Error{"output '" + info->outputs[i].name +
-                   "': the module returned it strided; only a dense output can "
-                   "stay on the device"};
+  for (size_t i = 0; i < results.size(); ++i) {
+    const MemRef &result = results[i];
+    if (!result.getNumElements())
+      continue;
+    std::string what = "output '" + info->outputs[i].name + "': the module ";
+    if (!result.isRowMajor())
+      return Error{what + "returned it strided; only a dense output can stay "
+                          "on the device"};
+    if (result.allocated != getStaticMemoryMark())
+      continue;
+    Result<bool> isOnDevice = state->context.isDeviceMemory(result.data);
+    if (!isOnDevice)
+      return Error{what + "returned a constant: " + isOnDevice.error()};
+    if (!*isOnDevice)
+      return Error{what + "returned a constant on the host"};
+  }
   for (size_t i = 0; i < results.size(); ++i)
     outputs[i] = makeTensor(info->outputs[i], results[i], results[i].data,
                             /*owner=*/nullptr);

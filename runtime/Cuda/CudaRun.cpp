@@ -30,9 +30,17 @@ void CudaRun::launch(Kernel &kernel, const LaunchConfig &config,
                      void **parameters) {
   note(kernel.launch(config, stream, parameters));
   lastKernel = &kernel;
+  check("kernel '" + kernel.getName() + "' failed");
+}
+
+void CudaRun::multiply(const MatmulRequest &request) {
+  note(matmuls.run(request, arena, stream, !isCapturing));
+  check("a matrix product failed");
+}
+
+void CudaRun::check(const std::string &what) {
   if (checksLaunches && !isCapturing && !error)
-    note(context().api.cuStreamSynchronize(stream),
-         "kernel '" + kernel.getName() + "' failed");
+    note(context().api.cuStreamSynchronize(stream), what);
 }
 
 } // namespace structured::runtime

@@ -60,6 +60,8 @@ public:
 
   void launch(Kernel &kernel, const LaunchConfig &config, void **parameters);
 
+  void multiply(const MatmulRequest &request);
+
   const CudaContext &context() const { return program.getContext(); }
 
   CudaProgram &program;
@@ -72,6 +74,9 @@ public:
   const Kernel *lastKernel = nullptr;
 
 private:
+  /// Waits for what was enqueued, if launches are to be checked.
+  void check(const std::string &what);
+
   std::optional<std::string> error;
 };
 

@@ -166,6 +166,9 @@ static void testStream(float *x) {
   CHECK_FAILS(structuredRtEntryRunOnStream(module, find("strided"), &input, 1,
                                            &y, 1, stream),
               "output 'y': the module returned it strided");
+  CHECK_FAILS(structuredRtEntryRunOnStream(module, find("constant"), &input, 1,
+                                           &y, 1, stream),
+              "output 'y': the module returned a constant on the host");
   CHECK(structuredRtCudaFree(memory) == 0);
   CHECK(structuredRtCudaStreamDestroy(stream) == 0);
 }
