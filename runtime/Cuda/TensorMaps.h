@@ -51,7 +51,7 @@ class TensorMaps {
 public:
   /// The most descriptors that are kept: when inputs come at ever new addresses
   /// the old ones are dropped together.
-  static constexpr size_t capacity = 16384;
+  static constexpr size_t capacity = 4096;
 
   explicit TensorMaps(const CudaContext &context) : context(context) {}
   ~TensorMaps();

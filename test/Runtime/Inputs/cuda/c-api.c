@@ -186,6 +186,29 @@ static void testMaps(float *x) {
   CHECK(structuredRtCudaFree(memory) == 0);
 }
 
+/* Inputs at ever new addresses: the descriptors' memory does not grow for ever.
+ */
+static void testManyMaps(const float *x) {
+  enum { CAPACITY = 4096, CHUNKS = CAPACITY / 512 };
+  float *data = calloc(4 * (CAPACITY + 8), sizeof(float));
+  for (int e = 0; e < 4 * (CAPACITY + 8); ++e)
+    data[e] = (float)e + x[0];
+  char *memory = deviceCopy(data, 16 * (CAPACITY + 8));
+  structuredRtTensor y;
+  emptyLog();
+  for (int i = 0; i < CAPACITY + 4; ++i) {
+    structuredRtTensor input = makeInput((float *)(memory + 16 * i), 4);
+    CHECK(structuredRtEntryRunOnStream(module, find("maps"), &input, 1, &y, 1,
+                                       NULL) == 0);
+    if (i % 1000 == 0 || i > CAPACITY - 4)
+      checkOnDevice(&y, data + 4 * i, 0);
+  }
+  CHECK(countCalls("cuTensorMapEncodeTiled") == CAPACITY + 4);
+  CHECK(countCalls("cuMemFree_v2") == CHUNKS);
+  CHECK(structuredRtCudaFree(memory) == 0);
+  free(data);
+}
+
 static void testGraph(float *x) {
   void *memory = deviceCopy(x, 64);
   structuredRtTensor input = makeInput(memory, 4), y, onHost = makeInput(x, 4);
@@ -344,6 +367,7 @@ int main(int argc, char **argv) {
   testHost(x[0], 1);
   testStream(x[0]);
   testMaps(x[0]);
+  testManyMaps(x[0]);
   testGraph(x[0]);
   testDLPack(x[0]);
   testErrors(x[0]);
