@@ -146,30 +146,31 @@ Result<CUmodule> KernelImage::load(const CudaContext &context) const {
 }
 
 Result<Kernel *> KernelImage::getKernel(const CudaContext &context,
-                                        const std::string &name) {
+                                        std::string_view name) {
   std::lock_guard<std::mutex> lock(mutex);
   auto image = loaded.find(&context);
   if (image == loaded.end()) {
     Result<CUmodule> module = load(context);
     if (!module)
-      return Error{"kernel '" + name + "': " + module.error()};
+      return Error{"kernel '" + std::string(name) + "': " + module.error()};
     image = loaded.emplace(&context, Loaded{*module, {}}).first;
   }
   auto &kernels = image->second.kernels;
   if (auto it = kernels.find(name); it != kernels.end())
     return it->second.get();
+  std::string text(name);
   CUfunction function = nullptr;
   int maxDynamic = 0;
   CUresult result = context.api.cuModuleGetFunction(
-      &function, image->second.module, name.c_str());
+      &function, image->second.module, text.c_str());
   if (result == CUDA_SUCCESS)
     result = context.api.cuFuncGetAttribute(
         &maxDynamic, CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES, function);
   if (result != CUDA_SUCCESS)
-    return Error{"kernel '" + name + "' is not in the module's device code: " +
+    return Error{"kernel '" + text + "' is not in the module's device code: " +
                  context.api.describe(result)};
-  auto kernel = std::make_unique<Kernel>(context, name, function, maxDynamic);
-  return kernels.emplace(name, std::move(kernel)).first->second.get();
+  auto kernel = std::make_unique<Kernel>(context, text, function, maxDynamic);
+  return kernels.emplace(text, std::move(kernel)).first->second.get();
 }
 
 } // namespace structured::runtime

@@ -16,6 +16,7 @@
 #include <memory>
 #include <mutex>
 #include <string>
+#include <string_view>
 
 namespace structured::runtime {
 
@@ -73,8 +74,7 @@ public:
   KernelImage &operator=(const KernelImage &) = delete;
 
   /// The kernel of that name. To be called in a `ContextScope` of `context`.
-  Result<Kernel *> getKernel(const CudaContext &context,
-                             const std::string &name);
+  Result<Kernel *> getKernel(const CudaContext &context, std::string_view name);
 
 private:
   struct Loaded {
