@@ -1,0 +1,159 @@
+//===- Hopper.h - Tensor-core kernels for Hopper GPUs -----------*- C++ -*-===//
+//
+// Part of the Structured project, under the Apache License v2.0 with LLVM
+// Exceptions. See LICENSE for license information.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+// Kernels as IR (llvm, nvvm, scf, arith) in a gpu.module. They multiply
+// matrices of f16 or bf16 with sums in f32, by the warpgroup instructions and
+// the tensor memory accelerator (TMA) of compute capability 9.0.
+//
+// docs/Hopper.md explains the design and has the measurements.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef STRUCTURED_KERNELS_HOPPER_H
+#define STRUCTURED_KERNELS_HOPPER_H
+
+#include "mlir/Dialect/GPU/IR/GPUDialect.h"
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+namespace structured {
+
+/// How a matrix product is cut up.
+struct GemmSchedule {
+  /// Rows (tokens) of a tile of the result: 64 for each warpgroup that
+  /// multiplies, 128 or 192.
+  int64_t tileM = 128;
+  /// Columns (features) of a tile: a multiple of 64, at most 256.
+  int64_t tileN = 128;
+  /// Tiles of the operands, 64 columns wide, that are in flight.
+  int64_t stages = 4;
+  /// Row tiles that neighbouring blocks take before the next column tile.
+  int64_t groupM = 16;
+};
+
+/// A batch of products D[z] = A[z] · B[z]ᵀ + bias[z], A [rows, k], B [n, k],
+/// D [rows, n], all with their last dimension contiguous. `rows`, the number of
+/// tokens, is an argument of the kernel.
+struct GemmProblem {
+  /// f16 or bf16, of all operands.
+  mlir::Type elementType;
+  int64_t n = 0, k = 0;
+  int64_t batch = 1;
+  /// A vector [batch · n] that is added to each row of the result.
+  bool hasBias = false;
+};
+
+/// A kernel and how it is launched.
+///
+/// Arguments: the descriptors of A, B and D (pointers to CUtensorMap), a
+/// pointer to the bias (any if there is none), the number of rows (i32). The
+/// descriptors are of rank 3: A is (k, rows, z) with boxes (64, tileM, 1), B
+/// (k, n, z) with (64, tileN, 1), D (n, rows, z) with (64, 64, 1), innermost
+/// dimension first, all with the 128- byte swizzle. Rows and columns beyond the
+/// matrices are read as zeros and not written, so that all sizes are allowed; k
+/// and n must be multiples of 8, as TMA asks for strides of 16 bytes.
+struct Kernel {
+  std::string name;
+  int64_t threads = 0;
+  int64_t sharedMemoryBytes = 0;
+};
+
+/// The bytes of shared memory that a thread block has on Hopper.
+inline constexpr int64_t kHopperSharedMemory = 232448;
+
+/// The multiprocessors of an H100 or H200 (SXM), to plan for.
+inline constexpr int64_t kHopperMultiprocessors = 132;
+
+/// Why the schedule cannot be used for the problem; nullopt if it can.
+std::optional<std::string> checkGemm(const GemmProblem &problem,
+                                     const GemmSchedule &schedule);
+
+/// The shared memory that the kernel takes.
+int64_t getGemmSharedMemory(const GemmProblem &problem,
+                            const GemmSchedule &schedule);
+
+/// The number of tiles for `rows` rows: more thread blocks than these or than
+/// there are multiprocessors are of no use.
+int64_t getGemmTiles(const GemmProblem &problem, const GemmSchedule &schedule,
+                     int64_t rows);
+
+/// Adds the kernel to `module`; `checkGemm` must have passed.
+Kernel buildGemm(mlir::gpu::GPUModuleOp module, mlir::StringRef name,
+                 const GemmProblem &problem, const GemmSchedule &schedule);
+
+//===----------------------------------------------------------------------===//
+// BLAST
+//===----------------------------------------------------------------------===//
+
+/// A BLAST layer, O = X Wᵀ with the blocks U_i diag(s_ij) Vt_j of W [m, n].
+struct BlastProblem {
+  /// f16 or bf16, of all tensors; Y and Z are rounded to it.
+  mlir::Type elementType;
+  int64_t m = 0, n = 0;
+  /// Block rows and block columns.
+  int64_t bOut = 0, bIn = 0;
+  int64_t rank = 0;
+};
+
+/// How the first two stages are cut up.
+struct BlastMixSchedule {
+  /// A tile is tileM tokens, 64 or 128, by tileN ranks, 64 or 128, of all block
+  /// columns and rows.
+  int64_t tileM = 128;
+  int64_t tileN = 128;
+  int64_t stages = 3;
+  int64_t groupM = 16;
+};
+
+/// Why the kernel cannot be used for the problem; nullopt if it can.
+std::optional<std::string> checkBlastMix(const BlastProblem &problem,
+                                         const BlastMixSchedule &schedule);
+
+int64_t getBlastMixSharedMemory(const BlastProblem &problem,
+                                const BlastMixSchedule &schedule);
+
+/// The largest tile that the problem's blocks leave room for, narrower if there
+/// would be fewer of them than multiprocessors, with as many stages as fit.
+BlastMixSchedule getBlastMixSchedule(const BlastProblem &problem,
+                                     std::optional<int64_t> tokens);
+
+/// Adds a kernel for the first two stages of a BLAST product to `module`,
+///
+///     Y[j] = X[j] Vt[j]ᵀ,  Z[i, t, ρ] = Σ_j S[i, j, ρ] Y[j, t, ρ],
+///
+/// with Y in shared memory, rounded to the element type. The third stage is a
+/// batch of `buildGemm`. `checkBlastMix` must have passed.
+///
+/// Arguments, as those of `buildGemm`: the descriptors of X (q, T, b_in) with
+/// boxes (64, tileM, 1), of Vt (q, r, b_in) with (64, tileN, 1), of Z
+/// [b_out, T, r], (r, T, b_out) with (64, 64, 1); a pointer to S
+/// [b_out, b_in, r]; T (i32).
+Kernel buildBlastMix(mlir::gpu::GPUModuleOp module, mlir::StringRef name,
+                     const BlastProblem &problem,
+                     const BlastMixSchedule &schedule);
+
+/// Why `buildMix` cannot be used for the problem; nullopt if it can.
+std::optional<std::string> checkMix(const BlastProblem &problem);
+
+/// Tokens in a tile of `buildMix`.
+int64_t getMixRows(const BlastProblem &problem);
+
+/// Adds a kernel for the second stage alone, Y [b_in, T, r] to Z [b_out, T, r].
+///
+/// Arguments: the descriptors of Y (r, T, b_in) with boxes (64, rows, b_in) and
+/// of Z (r, T, b_out) with (64, rows, b_out), with the 128-byte swizzle; a
+/// pointer to S [b_out, b_in, r]; T (i32). `rows` is `getMixRows`.
+Kernel buildMix(mlir::gpu::GPUModuleOp module, mlir::StringRef name,
+                const BlastProblem &problem);
+
+} // namespace structured
+
+#endif // STRUCTURED_KERNELS_HOPPER_H

@@ -1,0 +1,413 @@
+// Part of the Structured project, under the Apache License v2.0 with LLVM
+// Exceptions. See LICENSE for license information.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+
+#include "HopperBuilder.h"
+
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+
+using namespace mlir;
+using namespace structured;
+
+static constexpr llvm::StringLiteral kSharedMemoryName = "structured_shared";
+
+//===----------------------------------------------------------------------===//
+// Numbers
+//===----------------------------------------------------------------------===//
+
+Value HopperBuilder::i32(int64_t value) {
+  return arith::ConstantIntOp::create(*this, value, 32);
+}
+Value HopperBuilder::i64(int64_t value) {
+  return arith::ConstantIntOp::create(*this, value, 64);
+}
+Value HopperBuilder::f32(float value) {
+  return arith::ConstantFloatOp::create(*this, getF32Type(), APFloat(value));
+}
+Value HopperBuilder::add(Value a, Value b) {
+  return arith::AddIOp::create(*this, a, b);
+}
+Value HopperBuilder::add(Value a, int64_t b) {
+  return b == 0 ? a : add(a, i32(b));
+}
+Value HopperBuilder::sub(Value a, Value b) {
+  return arith::SubIOp::create(*this, a, b);
+}
+Value HopperBuilder::mul(Value a, Value b) {
+  return arith::MulIOp::create(*this, a, b);
+}
+Value HopperBuilder::mul(Value a, int64_t b) { return mul(a, i32(b)); }
+Value HopperBuilder::div(Value a, Value b) {
+  return arith::DivUIOp::create(*this, a, b);
+}
+Value HopperBuilder::div(Value a, int64_t b) { return div(a, i32(b)); }
+Value HopperBuilder::rem(Value a, Value b) {
+  return arith::RemUIOp::create(*this, a, b);
+}
+Value HopperBuilder::rem(Value a, int64_t b) { return rem(a, i32(b)); }
+Value HopperBuilder::bitXor(Value a, Value b) {
+  return arith::XOrIOp::create(*this, a, b);
+}
+Value HopperBuilder::min(Value a, Value b) {
+  return arith::MinUIOp::create(*this, a, b);
+}
+Value HopperBuilder::isEqual(Value a, int64_t b) {
+  return arith::CmpIOp::create(*this, arith::CmpIPredicate::eq, a, i32(b));
+}
+Value HopperBuilder::isLess(Value a, Value b) {
+  return arith::CmpIOp::create(*this, arith::CmpIPredicate::ult, a, b);
+}
+Value HopperBuilder::isPositive(Value a) {
+  return arith::CmpIOp::create(*this, arith::CmpIPredicate::ne, a, i32(0));
+}
+Value HopperBuilder::bitAnd(Value a, Value b) {
+  return arith::AndIOp::create(*this, a, b);
+}
+Value HopperBuilder::select(Value condition, Value a, Value b) {
+  return arith::SelectOp::create(*this, condition, a, b);
+}
+Value HopperBuilder::offset(Value base, Value bytes) {
+  return LLVM::GEPOp::create(*this, base.getType(), getI8Type(), base,
+                             ArrayRef<LLVM::GEPArg>{bytes});
+}
+
+//===----------------------------------------------------------------------===//
+// Control flow
+//===----------------------------------------------------------------------===//
+
+void HopperBuilder::ifThen(Value condition, Body body) {
+  auto ifOp = scf::IfOp::create(*this, condition, /*withElseRegion=*/false);
+  InsertionGuard guard(*this);
+  setInsertionPointToStart(ifOp.thenBlock());
+  body();
+}
+
+void HopperBuilder::ifThenElse(Value condition, Body thenBody, Body elseBody) {
+  auto ifOp = scf::IfOp::create(*this, condition, /*withElseRegion=*/true);
+  InsertionGuard guard(*this);
+  setInsertionPointToStart(ifOp.thenBlock());
+  thenBody();
+  setInsertionPointToStart(ifOp.elseBlock());
+  elseBody();
+}
+
+SmallVector<Value>
+HopperBuilder::ifResults(Value condition,
+                         function_ref<SmallVector<Value>()> thenBody,
+                         function_ref<SmallVector<Value>()> elseBody) {
+  auto ifOp = scf::IfOp::create(
+      *this, condition,
+      [&](OpBuilder &builder, Location) {
+        InsertionGuard guard(*this);
+        restoreInsertionPoint(builder.saveInsertionPoint());
+        scf::YieldOp::create(*this, thenBody());
+      },
+      [&](OpBuilder &builder, Location) {
+        InsertionGuard guard(*this);
+        restoreInsertionPoint(builder.saveInsertionPoint());
+        scf::YieldOp::create(*this, elseBody());
+      });
+  return ifOp.getResults();
+}
+
+SmallVector<Value> HopperBuilder::forLoop(Value begin, Value end, Value step,
+                                          ValueRange carried, LoopBody body) {
+  auto loop = scf::ForOp::create(*this, begin, end, step, carried);
+  InsertionGuard guard(*this);
+  setInsertionPointToStart(loop.getBody());
+  SmallVector<Value> next =
+      body(loop.getInductionVar(), loop.getRegionIterArgs());
+  if (carried.empty())
+    return {};
+  scf::YieldOp::create(*this, next);
+  return loop.getResults();
+}
+
+//===----------------------------------------------------------------------===//
+// Threads
+//===----------------------------------------------------------------------===//
+
+Value HopperBuilder::threadIdx() {
+  return NVVM::ThreadIdXOp::create(*this, getI32Type());
+}
+Value HopperBuilder::blockIdx() {
+  return NVVM::BlockIdXOp::create(*this, getI32Type());
+}
+Value HopperBuilder::gridDim() {
+  return NVVM::GridDimXOp::create(*this, getI32Type());
+}
+Value HopperBuilder::laneIdx() {
+  return NVVM::LaneIdOp::create(*this, getI32Type());
+}
+void HopperBuilder::syncThreads() { NVVM::Barrier0Op::create(*this); }
+void HopperBuilder::syncWarp() {
+  NVVM::SyncWarpOp::create(*this, i32(0xFFFFFFFF));
+}
+void HopperBuilder::namedBarrier(Value id, int64_t threads) {
+  inlineAsm(Type(), "bar.sync $0, $1;", "r,n", {id, i32(threads)});
+}
+void HopperBuilder::setMaxRegisters(int64_t count, bool increase) {
+  NVVM::SetMaxRegisterOp::create(*this, count,
+                                 increase
+                                     ? NVVM::SetMaxRegisterAction::increase
+                                     : NVVM::SetMaxRegisterAction::decrease);
+}
+void HopperBuilder::waitForPrerequisiteGrids() {
+  NVVM::GriddepcontrolOp::create(*this, NVVM::GridDepActionKind::wait);
+}
+void HopperBuilder::launchDependents() {
+  NVVM::GriddepcontrolOp::create(*this,
+                                 NVVM::GridDepActionKind::launch_dependents);
+}
+
+//===----------------------------------------------------------------------===//
+// Barriers in shared memory
+//===----------------------------------------------------------------------===//
+
+void HopperBuilder::initBarrier(Value barrier, int64_t count) {
+  NVVM::MBarrierInitOp::create(*this, barrier, i32(count), Value());
+}
+void HopperBuilder::fenceBarrierInit() {
+  NVVM::FenceMbarrierInitOp::create(*this);
+}
+void HopperBuilder::arrive(Value barrier) {
+  NVVM::MBarrierArriveOp::create(*this, getI64Type(), barrier, Value());
+}
+void HopperBuilder::arriveExpectBytes(Value barrier, int64_t bytes) {
+  inlineAsm(
+      Type(), "mbarrier.arrive.expect_tx.shared::cta.b64 _, [$0], $1;", "r,r",
+      {LLVM::PtrToIntOp::create(*this, getI32Type(), barrier), i32(bytes)});
+}
+void HopperBuilder::wait(Value barrier, Value parity) {
+  // Waiting suspends the thread for at most this many nanoseconds.
+  NVVM::MBarrierTryWaitParityOp::create(*this, barrier, parity, i32(10000000));
+}
+
+//===----------------------------------------------------------------------===//
+// The copy engine
+//===----------------------------------------------------------------------===//
+
+void HopperBuilder::loadTile(Value target, Value descriptor,
+                             ValueRange coordinates, Value barrier) {
+  auto toInt = [&](Value pointer) -> Value {
+    return LLVM::PtrToIntOp::create(*this, getI32Type(), pointer);
+  };
+  inlineAsm(Type(),
+            "cp.async.bulk.tensor.3d.shared::cluster.global.mbarrier::"
+            "complete_tx::bytes [$0], [$1, {$2, $3, $4}], [$5];",
+            "r,l,r,r,r,r",
+            {toInt(target), descriptor, coordinates[0], coordinates[1],
+             coordinates[2], toInt(barrier)});
+}
+void HopperBuilder::storeTile(Value descriptor, Value source,
+                              ValueRange coordinates) {
+  NVVM::CpAsyncBulkTensorSharedCTAToGlobalOp::create(
+      *this, descriptor, source, coordinates, /*l2CacheHint=*/Value(),
+      NVVM::TMAStoreMode::TILE, /*predicate=*/Value());
+}
+void HopperBuilder::commitStores() {
+  NVVM::CpAsyncBulkCommitGroupOp::create(*this);
+}
+void HopperBuilder::waitForStores(int64_t pending, bool readOnly) {
+  NVVM::CpAsyncBulkWaitGroupOp::create(*this, getI32IntegerAttr(pending),
+                                       readOnly ? getUnitAttr() : UnitAttr());
+}
+void HopperBuilder::fenceSharedWrites() {
+  inlineAsm(Type(), "fence.proxy.async.shared::cta;", "~{memory}", {});
+}
+
+//===----------------------------------------------------------------------===//
+// Warpgroup products
+//===----------------------------------------------------------------------===//
+
+Value HopperBuilder::matrixDescriptor(Value address) {
+  // Eight rows of 128 bytes are 1024 apart (64 in units of 16 bytes); the
+  // layout type 1 is the 128-byte swizzle.
+  constexpr int64_t base =
+      (int64_t(1) << 62) | (int64_t(64) << 32) | (int64_t(1) << 16);
+  Value number = LLVM::PtrToIntOp::create(*this, getI64Type(), address);
+  Value units = arith::ShRUIOp::create(*this, number, i64(4));
+  Value masked = arith::AndIOp::create(*this, units, i64(0x3FFF));
+  return arith::OrIOp::create(*this, masked, i64(base));
+}
+void HopperBuilder::fenceProducts() {
+  NVVM::WgmmaFenceAlignedOp::create(*this);
+}
+Value HopperBuilder::multiply(Value accumulators, Value descriptorA,
+                              Value descriptorB, int64_t n, Type elementType) {
+  MLIRContext *context = getContext();
+  NVVM::WGMMATypes type =
+      elementType.isBF16() ? NVVM::WGMMATypes::bf16 : NVVM::WGMMATypes::f16;
+  auto one = NVVM::WGMMAScaleInAttr::get(context, NVVM::WGMMAScaleIn::one);
+  auto typeAttr = NVVM::WGMMATypesAttr::get(context, type);
+  // Both operands are stored with k contiguous.
+  auto row = NVVM::MMALayoutAttr::get(context, NVVM::MMALayout::row);
+  auto col = NVVM::MMALayoutAttr::get(context, NVVM::MMALayout::col);
+  return NVVM::WgmmaMmaAsyncOp::create(
+      *this, accumulators.getType(), accumulators, descriptorA, descriptorB,
+      NVVM::MMAShapeAttr::get(context, 64, n, 16), typeAttr, typeAttr,
+      NVVM::WGMMATypesAttr::get(context, NVVM::WGMMATypes::f32),
+      NVVM::WGMMAScaleOutAttr::get(context, NVVM::WGMMAScaleOut::one), one, one,
+      row, col, NVVM::MMAIntOverflowAttr());
+}
+void HopperBuilder::commitProducts() {
+  NVVM::WgmmaGroupSyncAlignedOp::create(*this);
+}
+void HopperBuilder::waitForPreviousProducts() {
+  NVVM::WgmmaWaitGroupSyncOp::create(*this, 1);
+}
+Value HopperBuilder::waitForProducts(Value accumulators) {
+  // The accumulators go through the instruction, so that nothing that reads
+  // them is moved before it.
+  auto type = cast<LLVM::LLVMStructType>(accumulators.getType());
+  size_t count = type.getBody().size();
+  std::string constraints;
+  SmallVector<Value> operands;
+  for (size_t i = 0; i < count; ++i) {
+    constraints += "=f,";
+    operands.push_back(LLVM::ExtractValueOp::create(*this, accumulators,
+                                                    ArrayRef<int64_t>(i)));
+  }
+  for (size_t i = 0; i < count; ++i)
+    constraints += std::to_string(i) + ",";
+  constraints += "~{memory}";
+  return inlineAsm(type, "wgmma.wait_group.sync.aligned 0;", constraints,
+                   operands);
+}
+Value HopperBuilder::zeroAccumulators(int64_t n) {
+  auto type = LLVM::LLVMStructType::getLiteral(
+      getContext(), SmallVector<Type>(n / 2, getF32Type()));
+  Value zeros = LLVM::UndefOp::create(*this, type);
+  Value zero = f32(0);
+  for (int64_t i = 0; i < n / 2; ++i)
+    zeros = LLVM::InsertValueOp::create(*this, zeros, zero, i);
+  return zeros;
+}
+
+Value HopperBuilder::pack(Value low, Value high, Type elementType) {
+  auto text = elementType.isBF16() ? "cvt.rn.bf16x2.f32 $0, $1, $2;"
+                                   : "cvt.rn.f16x2.f32 $0, $1, $2;";
+  return LLVM::InlineAsmOp::create(
+             *this, getI32Type(), ValueRange{high, low}, text, "=r,f,f",
+             /*has_side_effects=*/false, /*is_align_stack=*/false,
+             LLVM::TailCallKind::None, LLVM::AsmDialectAttr(), ArrayAttr())
+      .getResult(0);
+}
+std::pair<Value, Value> HopperBuilder::unpack(Value packed, Type elementType) {
+  if (elementType.isBF16()) {
+    Value low = arith::ShLIOp::create(*this, packed, i32(16));
+    Value high = arith::AndIOp::create(*this, packed, i32(0xFFFF0000));
+    return {LLVM::BitcastOp::create(*this, getF32Type(), low),
+            LLVM::BitcastOp::create(*this, getF32Type(), high)};
+  }
+  Value halves =
+      LLVM::BitcastOp::create(*this, VectorType::get(2, elementType), packed);
+  auto extend = [&](int64_t index) -> Value {
+    Value half = LLVM::ExtractElementOp::create(*this, halves, i32(index));
+    return LLVM::FPExtOp::create(*this, getF32Type(), half);
+  };
+  return {extend(0), extend(1)};
+}
+void HopperBuilder::storeMatrices(Value address, ArrayRef<Value> packed) {
+  SmallVector<Value> operands{
+      LLVM::PtrToIntOp::create(*this, getI32Type(), address)};
+  operands.append(packed.begin(), packed.end());
+  inlineAsm(Type(),
+            "stmatrix.sync.aligned.m8n8.x4.shared.b16 [$0], {$1, $2, $3, $4};",
+            "r,r,r,r,r,~{memory}", operands);
+}
+
+Value HopperBuilder::extract(Value vector, int64_t index) {
+  return LLVM::ExtractElementOp::create(*this, vector, i32(index));
+}
+Value HopperBuilder::interleave(Value a, Value b, bool upper) {
+  return NVVM::PermuteOp::create(*this, getI32Type(), a, b,
+                                 i32(upper ? 0x7632 : 0x5410),
+                                 NVVM::PermuteMode::DEFAULT);
+}
+std::array<Value, 4> HopperBuilder::multiplySmall(ValueRange a, ValueRange b,
+                                                  Type elementType) {
+  const char *type = elementType.isBF16() ? "bf16" : "f16";
+  std::string text = std::string("mma.sync.aligned.m16n8k16.row.col.f32.") +
+                     type + "." + type +
+                     ".f32 {$0, $1, $2, $3}, {$4, $5, $6, $7}, {$8, $9}, "
+                     "{$10, $10, $10, $10};";
+  SmallVector<Value> operands(a);
+  operands.append(b.begin(), b.end());
+  operands.push_back(f32(0));
+  auto type4 = LLVM::LLVMStructType::getLiteral(
+      getContext(), SmallVector<Type>(4, getF32Type()));
+  Value results = LLVM::InlineAsmOp::create(
+                      *this, type4, operands, text, "=f,=f,=f,=f,r,r,r,r,r,r,f",
+                      /*has_side_effects=*/false,
+                      /*is_align_stack=*/false, LLVM::TailCallKind::None,
+                      LLVM::AsmDialectAttr(), ArrayAttr())
+                      .getResult(0);
+  std::array<Value, 4> elements;
+  for (int64_t i = 0; i < 4; ++i)
+    elements[i] =
+        LLVM::ExtractValueOp::create(*this, results, ArrayRef<int64_t>(i));
+  return elements;
+}
+
+//===----------------------------------------------------------------------===//
+// Memory, PTX
+//===----------------------------------------------------------------------===//
+
+Value HopperBuilder::load(Type type, Value pointer, bool invariant) {
+  auto op = LLVM::LoadOp::create(*this, type, pointer);
+  op.setInvariant(invariant);
+  return op;
+}
+void HopperBuilder::store(Value value, Value pointer) {
+  LLVM::StoreOp::create(*this, value, pointer);
+}
+Value HopperBuilder::inlineAsm(Type result, StringRef text,
+                               StringRef constraints, ValueRange operands) {
+  auto op = LLVM::InlineAsmOp::create(
+      *this, result ? TypeRange(result) : TypeRange(), operands, text,
+      constraints, /*has_side_effects=*/true, /*is_align_stack=*/false,
+      LLVM::TailCallKind::None, LLVM::AsmDialectAttr(), ArrayAttr());
+  return result ? op.getResult(0) : Value();
+}
+
+//===----------------------------------------------------------------------===//
+// Kernels
+//===----------------------------------------------------------------------===//
+
+LLVM::LLVMFuncOp structured::createKernel(HopperBuilder &builder,
+                                          gpu::GPUModuleOp module,
+                                          StringRef name,
+                                          ArrayRef<Type> arguments,
+                                          int64_t threads) {
+  MLIRContext *context = builder.getContext();
+  builder.setInsertionPointToEnd(module.getBody());
+  auto type =
+      LLVM::LLVMFunctionType::get(LLVM::LLVMVoidType::get(context), arguments);
+  auto kernel = LLVM::LLVMFuncOp::create(builder, name, type);
+  kernel->setAttr(gpu::GPUDialect::getKernelFuncAttrName(),
+                  builder.getUnitAttr());
+  kernel->setAttr(NVVM::NVVMDialect::getKernelFuncAttrName(),
+                  builder.getUnitAttr());
+  kernel->setAttr(NVVM::NVVMDialect::getMaxntidAttrName(),
+                  builder.getDenseI32ArrayAttr({static_cast<int>(threads)}));
+  kernel->setAttr(NVVM::NVVMDialect::getMinctasmAttrName(),
+                  builder.getI32IntegerAttr(1));
+  builder.setInsertionPointToStart(kernel.addEntryBlock(builder));
+  return kernel;
+}
+
+Value structured::getSharedMemory(HopperBuilder &builder,
+                                  gpu::GPUModuleOp module) {
+  auto global = module.lookupSymbol<LLVM::GlobalOp>(kSharedMemoryName);
+  if (!global) {
+    OpBuilder::InsertionGuard guard(builder);
+    builder.setInsertionPointToStart(module.getBody());
+    global = LLVM::GlobalOp::create(
+        builder, LLVM::LLVMArrayType::get(builder.getI8Type(), 0),
+        /*isConstant=*/false, LLVM::Linkage::External, kSharedMemoryName,
+        Attribute(), /*alignment=*/1024, kSharedSpace);
+  }
+  return LLVM::AddressOfOp::create(builder, global);
+}

@@ -1,0 +1,153 @@
+// Part of the Structured project, under the Apache License v2.0 with LLVM
+// Exceptions. See LICENSE for license information.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+
+// Short forms of the ops that Hopper kernels are made of.
+
+#ifndef STRUCTURED_LIB_KERNELS_HOPPERBUILDER_H
+#define STRUCTURED_LIB_KERNELS_HOPPERBUILDER_H
+
+#include "mlir/Dialect/GPU/IR/GPUDialect.h"
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+#include "mlir/Dialect/LLVMIR/NVVMDialect.h"
+#include "mlir/IR/ImplicitLocOpBuilder.h"
+
+namespace structured {
+
+/// The address space of shared memory.
+inline constexpr unsigned kSharedSpace = 3;
+
+class HopperBuilder : public mlir::ImplicitLocOpBuilder {
+public:
+  using Value = mlir::Value;
+  using ValueRange = mlir::ValueRange;
+  using Body = llvm::function_ref<void()>;
+  using LoopBody = llvm::function_ref<llvm::SmallVector<Value>(
+      Value iv, ValueRange carried)>;
+
+  using ImplicitLocOpBuilder::ImplicitLocOpBuilder;
+
+  mlir::LLVM::LLVMPointerType getPointerType(unsigned space = 0) {
+    return mlir::LLVM::LLVMPointerType::get(getContext(), space);
+  }
+
+  // Numbers, all i32 unless said otherwise.
+  Value i32(int64_t value);
+  Value i64(int64_t value);
+  Value f32(float value);
+  Value add(Value a, Value b);
+  Value add(Value a, int64_t b);
+  Value sub(Value a, Value b);
+  Value mul(Value a, Value b);
+  Value mul(Value a, int64_t b);
+  Value div(Value a, Value b);
+  Value div(Value a, int64_t b);
+  Value rem(Value a, Value b);
+  Value rem(Value a, int64_t b);
+  Value bitXor(Value a, Value b);
+  Value min(Value a, Value b);
+  Value isEqual(Value a, int64_t b);
+  Value isLess(Value a, Value b);
+  Value isPositive(Value a);
+  Value bitAnd(Value a, Value b);
+  Value select(Value condition, Value a, Value b);
+
+  /// `base` plus `bytes` (i32 or i64).
+  Value offset(Value base, Value bytes);
+  Value offset(Value base, int64_t bytes) { return offset(base, i32(bytes)); }
+
+  // Control flow.
+  void ifThen(Value condition, Body body);
+  void ifThenElse(Value condition, Body thenBody, Body elseBody);
+  /// An if with as many results as each of the bodies gives.
+  llvm::SmallVector<Value>
+  ifResults(Value condition,
+            llvm::function_ref<llvm::SmallVector<Value>()> thenBody,
+            llvm::function_ref<llvm::SmallVector<Value>()> elseBody);
+  /// for (iv = begin; iv < end; iv += step) with values that are carried on.
+  llvm::SmallVector<Value> forLoop(Value begin, Value end, Value step,
+                                   ValueRange carried, LoopBody body);
+
+  // Threads.
+  Value threadIdx();
+  Value blockIdx();
+  Value gridDim();
+  Value laneIdx();
+  void syncThreads();
+  void syncWarp();
+  /// A barrier of `threads` threads, by its number (0 is that of
+  /// `syncThreads`).
+  void namedBarrier(Value id, int64_t threads);
+  void setMaxRegisters(int64_t count, bool increase);
+  void waitForPrerequisiteGrids();
+  void launchDependents();
+
+  // Barriers in shared memory.
+  void initBarrier(Value barrier, int64_t count);
+  void fenceBarrierInit();
+  void arrive(Value barrier);
+  void arriveExpectBytes(Value barrier, int64_t bytes);
+  void wait(Value barrier, Value parity);
+
+  // The copy engine.
+  void loadTile(Value target, Value descriptor, ValueRange coordinates,
+                Value barrier);
+  void storeTile(Value descriptor, Value source, ValueRange coordinates);
+  void commitStores();
+  /// Waits until at most `pending` groups of stores have still to read shared
+  /// memory, or to finish if not `readOnly`.
+  void waitForStores(int64_t pending, bool readOnly);
+  void fenceSharedWrites();
+
+  // Warpgroup products.
+  /// The descriptor (i64) of a tile of 64 columns of 2 bytes at `address`, with
+  /// the 128-byte swizzle, K-major.
+  Value matrixDescriptor(Value address);
+  void fenceProducts();
+  /// accumulators (a struct of n/2 f32) += A [64, 16] · B [n, 16]ᵀ.
+  Value multiply(Value accumulators, Value descriptorA, Value descriptorB,
+                 int64_t n, mlir::Type elementType);
+  void commitProducts();
+  /// Waits until at most one group of products is pending.
+  void waitForPreviousProducts();
+  /// Waits for all products; the accumulators can then be read.
+  Value waitForProducts(Value accumulators);
+  Value zeroAccumulators(int64_t n);
+
+  /// Two f32 as two elements of the type, in an i32; the inverse.
+  Value pack(Value low, Value high, mlir::Type elementType);
+  std::pair<Value, Value> unpack(Value packed, mlir::Type elementType);
+  /// Four 8 × 8 matrices of two-byte elements, in registers, to the rows of 16
+  /// bytes at `address`, each lane's own.
+  void storeMatrices(Value address, llvm::ArrayRef<Value> packed);
+
+  /// Element `index` of a vector.
+  Value extract(Value vector, int64_t index);
+  /// The lower (or, if `upper`, the upper) halves of `a` and of `b`, in this
+  /// order.
+  Value interleave(Value a, Value b, bool upper);
+  /// A [16, 16] · B [16, 8] of one warp, in f32 (mma.m16n8k16).
+  std::array<Value, 4> multiplySmall(ValueRange a, ValueRange b,
+                                     mlir::Type elementType);
+
+  Value load(mlir::Type type, Value pointer, bool invariant = false);
+  void store(Value value, Value pointer);
+  Value inlineAsm(mlir::Type result, llvm::StringRef text,
+                  llvm::StringRef constraints, ValueRange operands);
+};
+
+/// A kernel, empty, in `module`, with at most `threads` threads in a block and
+/// one block on a multiprocessor. The builder is at its start.
+mlir::LLVM::LLVMFuncOp createKernel(HopperBuilder &builder,
+                                    mlir::gpu::GPUModuleOp module,
+                                    llvm::StringRef name,
+                                    llvm::ArrayRef<mlir::Type> arguments,
+                                    int64_t threads);
+
+/// The address of the block's dynamic shared memory, aligned to 1024 bytes.
+mlir::Value getSharedMemory(HopperBuilder &builder,
+                            mlir::gpu::GPUModuleOp module);
+
+} // namespace structured
+
+#endif // STRUCTURED_LIB_KERNELS_HOPPERBUILDER_H

@@ -1,0 +1,174 @@
+// Part of the Structured project, under the Apache License v2.0 with LLVM
+// Exceptions. See LICENSE for license information.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+
+#include "TilePipeline.h"
+
+#include "mlir/Dialect/Arith/IR/Arith.h"
+
+using namespace mlir;
+using namespace structured;
+
+TilePipeline::TilePipeline(HopperBuilder &builder,
+                           const TilePipelineShape &shape, Value shared)
+    : b(builder), shape(shape), shared(shared) {
+  storage = b.offset(shared, shape.getStoreOffset());
+  barriers = b.offset(shared, shape.getBarrierOffset());
+  lane = b.laneIdx();
+  Value thread = b.rem(b.threadIdx(), kWarpgroup);
+  warp = b.div(thread, 32);
+  storingThread = b.isEqual(thread, 0);
+}
+
+void TilePipeline::initBarriers() {
+  for (int64_t stage = 0; stage < shape.stages; ++stage) {
+    b.initBarrier(getFull(b.i32(stage)), 1);
+    // One arrival of each warp that multiplies.
+    b.initBarrier(getEmpty(b.i32(stage)), 4 * shape.getConsumers());
+  }
+  b.fenceBarrierInit();
+}
+
+SmallVector<Value> TilePipeline::advance(ValueRange ring) {
+  Value next = b.add(ring[0], 1);
+  Value wraps = b.isEqual(next, shape.stages);
+  return {b.select(wraps, b.i32(0), next),
+          b.select(wraps, b.bitXor(ring[1], b.i32(1)), ring[1])};
+}
+
+Value TilePipeline::getPrevious(Value stage) {
+  return b.select(b.isEqual(stage, 0), b.i32(shape.stages - 1),
+                  b.add(stage, -1));
+}
+
+void TilePipeline::release(Value stage, Value condition) {
+  b.ifThen(condition, [&] { b.arrive(getEmpty(stage)); });
+}
+
+SmallVector<Value> TilePipeline::produce(ValueRange ring, Value descriptorA,
+                                         Value descriptorB, Value rowA,
+                                         Value rowB, Value z, Value steps) {
+  return b.forLoop(
+      b.i32(0), steps, b.i32(1), ring, [&](Value step, ValueRange ring) {
+        Value stage = ring[0], k = b.mul(step, kTileK);
+        b.wait(getEmpty(stage), ring[1]);
+        Value full = getFull(stage);
+        b.arriveExpectBytes(full, shape.getStageBytes());
+        for (int64_t product = 0; product < shape.products; ++product) {
+          Value tile =
+              b.offset(getStage(stage), product * shape.getProductBytes());
+          Value zOfProduct = b.add(z, product);
+          b.loadTile(tile, descriptorA, {k, rowA, zOfProduct}, full);
+          b.loadTile(b.offset(tile, getOffsetB()), descriptorB,
+                     {k, rowB, zOfProduct}, full);
+        }
+        return advance(ring);
+      });
+}
+
+SmallVector<Value>
+TilePipeline::consume(Value warpgroup, SmallVector<Value> &ring, Value steps) {
+  constexpr int64_t rowBytes = kRowsPerWarpgroup * kTileK * kElementBytes;
+  Value offsetA =
+      b.mul(warpgroup, shape.products > 1 ? shape.getProductBytes() : rowBytes);
+  Value offsetB = b.add(shape.products > 1 ? offsetA : b.i32(0), getOffsetB());
+  Value isFirstLane = b.isEqual(lane, 0);
+  SmallVector<Value> carried = ring;
+  carried.push_back(b.zeroAccumulators(shape.tileN));
+  carried = b.forLoop(
+      b.i32(0), steps, b.i32(1), carried, [&](Value step, ValueRange values) {
+        Value stage = values[0], accumulators = values[2];
+        b.wait(getFull(stage), values[1]);
+        Value descriptorA =
+            b.matrixDescriptor(b.offset(getStage(stage), offsetA));
+        Value descriptorB =
+            b.matrixDescriptor(b.offset(getStage(stage), offsetB));
+        b.fenceProducts();
+        for (int64_t k = 0; k < kTileK; k += 16) {
+          // In units of 16 bytes.
+          Value advanceK = b.i64(k * kElementBytes / 16);
+          accumulators = b.multiply(
+              accumulators, arith::AddIOp::create(b, descriptorA, advanceK),
+              arith::AddIOp::create(b, descriptorB, advanceK), shape.tileN,
+              shape.elementType);
+        }
+        b.commitProducts();
+        // The products before these are done with their stage.
+        b.waitForPreviousProducts();
+        release(getPrevious(stage),
+                arith::AndIOp::create(b, isFirstLane, b.isPositive(step)));
+        SmallVector<Value> next = advance(values.take_front(2));
+        next.push_back(accumulators);
+        return next;
+      });
+  Value accumulators = b.waitForProducts(carried[2]);
+  release(getPrevious(carried[0]), isFirstLane);
+  ring = {carried[0], carried[1]};
+  SmallVector<Value> elements;
+  for (int64_t i = 0; i < shape.getAccumulators(); ++i)
+    elements.push_back(
+        LLVM::ExtractValueOp::create(b, accumulators, ArrayRef<int64_t>(i)));
+  return elements;
+}
+
+void TilePipeline::store(
+    Value warpgroup, int64_t buffer, Value descriptor, Value col, Value row,
+    Value z, function_ref<Value(int64_t block, bool lower)> getPacked) {
+  constexpr int64_t buffers = TilePipelineShape::kStoreBuffers;
+  constexpr int64_t bytes = TilePipelineShape::kStoreBytes;
+  Value target = b.offset(
+      storage, b.add(b.mul(warpgroup, buffers * bytes), buffer * bytes));
+  Value barrier = b.add(warpgroup, 1);
+  // The buffer is free once fewer stores than there are buffers have still to
+  // read theirs.
+  b.ifThen(storingThread,
+           [&] { b.waitForStores(buffers - 1, /*readOnly=*/true); });
+  b.namedBarrier(barrier, kWarpgroup);
+  writeShared(target, getPacked);
+  b.fenceSharedWrites();
+  b.namedBarrier(barrier, kWarpgroup);
+  b.ifThen(storingThread, [&] {
+    b.storeTile(descriptor, target, {col, row, z});
+    b.commitStores();
+  });
+}
+
+void TilePipeline::writeShared(
+    Value target, function_ref<Value(int64_t block, bool lower)> getPacked) {
+  // A lane has the address of one row of one of four matrices: upper and lower
+  // rows of a block of 8 columns, then of the next. The 16 bytes of a block in
+  // the swizzled tile are found at its number xor the row's.
+  Value matrixRow = b.rem(lane, 8);
+  Value storedRow = b.add(b.add(b.mul(warp, 16), matrixRow),
+                          b.mul(b.rem(b.div(lane, 8), 2), 8));
+  Value blockOfLane = b.div(lane, 16);
+  for (int64_t block = 0; block < kStoreN / 8; block += 2) {
+    Value chunk = b.bitXor(b.add(blockOfLane, block), matrixRow);
+    Value address =
+        b.offset(target, b.add(b.mul(storedRow, kStoreN * kElementBytes),
+                               b.mul(chunk, 16)));
+    b.storeMatrices(address,
+                    {getPacked(block, false), getPacked(block, true),
+                     getPacked(block + 1, false), getPacked(block + 1, true)});
+  }
+}
+
+TilePosition structured::locateTile(HopperBuilder &b, Value index, Value tilesM,
+                                    int64_t tilesN, int64_t batch,
+                                    int64_t groupM, int64_t tileM,
+                                    int64_t tileN) {
+  TilePosition tile;
+  tile.batch = b.i32(0);
+  if (batch > 1) {
+    Value perProduct = b.mul(tilesM, tilesN);
+    tile.batch = b.div(index, perProduct);
+    index = b.rem(index, perProduct);
+  }
+  Value group = b.div(index, groupM * tilesN);
+  Value within = b.rem(index, groupM * tilesN);
+  Value firstM = b.mul(group, groupM);
+  Value sizeM = b.min(b.sub(tilesM, firstM), b.i32(groupM));
+  tile.row = b.mul(b.add(firstM, b.rem(within, sizeM)), tileM);
+  tile.col = b.mul(b.div(within, sizeM), tileN);
+  return tile;
+}

@@ -1,0 +1,145 @@
+// Part of the Structured project, under the Apache License v2.0 with LLVM
+// Exceptions. See LICENSE for license information.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+
+// What the warp-specialised kernels share: tiles of the operands pass through a
+// ring of stages in shared memory, from one thread that has the copy engine
+// bring them to warpgroups that multiply, each 64 rows of a tile, and store
+// their part of the result, through shared memory and the copy engine again.
+// Two barriers for each stage, `full` and `empty`, keep both sides in step:
+// they walk through the same tiles and, for each, the same steps of k.
+
+#ifndef STRUCTURED_LIB_KERNELS_TILEPIPELINE_H
+#define STRUCTURED_LIB_KERNELS_TILEPIPELINE_H
+
+#include "HopperBuilder.h"
+
+namespace structured {
+
+/// Columns of an operand's tile: 128 bytes, the span of the swizzle.
+inline constexpr int64_t kTileK = 64;
+/// Columns of what is stored at a time.
+inline constexpr int64_t kStoreN = 64;
+inline constexpr int64_t kElementBytes = 2;
+inline constexpr int64_t kWarpgroup = 128;
+inline constexpr int64_t kRowsPerWarpgroup = 64;
+
+/// The sizes of the tiles and of the ring, and where they lie in shared memory.
+struct TilePipelineShape {
+  int64_t tileM, tileN, stages;
+  mlir::Type elementType;
+  /// Products that are made at the same time, each by a warpgroup of its own:
+  /// 2 for tiles of 64 rows; else 1, and each warpgroup has 64 rows.
+  int64_t products = 1;
+  /// Bytes of shared memory that each warpgroup has for storing.
+  int64_t storeBytes = kStoreBuffers * kStoreBytes;
+
+  /// Warpgroups that multiply.
+  int64_t getConsumers() const { return products * tileM / kRowsPerWarpgroup; }
+  /// f32 accumulators of a thread for one tile.
+  int64_t getAccumulators() const { return tileN / 2; }
+  int64_t getProductBytes() const {
+    return (tileM + tileN) * kTileK * kElementBytes;
+  }
+  int64_t getStageBytes() const { return products * getProductBytes(); }
+  /// Tiles of 64 rows and kStoreN columns that a warpgroup has for storing.
+  static constexpr int64_t kStoreBuffers = 2;
+  static constexpr int64_t kStoreBytes =
+      kRowsPerWarpgroup * kStoreN * kElementBytes;
+  int64_t getStoreOffset() const { return stages * getStageBytes(); }
+  int64_t getBarrierOffset() const {
+    return getStoreOffset() + getConsumers() * storeBytes;
+  }
+  /// All that it takes.
+  int64_t getSharedBytes() const { return getBarrierOffset() + stages * 2 * 8; }
+};
+
+class TilePipeline {
+public:
+  TilePipeline(HopperBuilder &builder, const TilePipelineShape &shape,
+               mlir::Value shared);
+
+  /// By one thread, before the block's first synchronisation.
+  void initBarriers();
+
+  /// The ring: the next stage and the parity of its phase, i32.
+  llvm::SmallVector<mlir::Value> startProducing() {
+    return {b.i32(0), b.i32(1)};
+  }
+  llvm::SmallVector<mlir::Value> startConsuming() {
+    return {b.i32(0), b.i32(0)};
+  }
+
+  /// Brings tiles for `steps` steps of k of A and B, whose descriptors are
+  /// (k, rows, z), into the ring: of product z, or of z and z + 1. The ring
+  /// afterwards.
+  llvm::SmallVector<mlir::Value> produce(mlir::ValueRange ring,
+                                         mlir::Value descriptorA,
+                                         mlir::Value descriptorB,
+                                         mlir::Value rowA, mlir::Value rowB,
+                                         mlir::Value z, mlir::Value steps);
+
+  /// Multiplies them: the accumulators, f32, of the warpgroup's 64 rows or
+  /// product.
+  llvm::SmallVector<mlir::Value> consume(mlir::Value warpgroup,
+                                         llvm::SmallVector<mlir::Value> &ring,
+                                         mlir::Value steps);
+
+  /// Stores 64 rows and kStoreN columns of the result at (col, row, z).
+  /// `getPacked` gives the thread's two elements of the columns
+  /// 8·block + 2·(lane mod 4) and the next, of the upper or the lower one of
+  /// its rows, as an i32.
+  void
+  store(mlir::Value warpgroup, int64_t buffer, mlir::Value descriptor,
+        mlir::Value col, mlir::Value row, mlir::Value z,
+        llvm::function_ref<mlir::Value(int64_t block, bool lower)> getPacked);
+
+  /// Writes the warpgroup's 64 rows and kStoreN columns, as `store` does, to
+  /// `target` in shared memory, in rows of 128 bytes with the 128-byte swizzle.
+  void writeShared(
+      mlir::Value target,
+      llvm::function_ref<mlir::Value(int64_t block, bool lower)> getPacked);
+
+  /// Shared memory for storing, `storeBytes` for each warpgroup.
+  mlir::Value getStorage() const { return storage; }
+
+  /// True for the thread of a warpgroup that stores.
+  mlir::Value isStoringThread() const { return storingThread; }
+
+private:
+  llvm::SmallVector<mlir::Value> advance(mlir::ValueRange ring);
+  mlir::Value getPrevious(mlir::Value stage);
+  void release(mlir::Value stage, mlir::Value condition);
+  mlir::Value getFull(mlir::Value stage) {
+    return b.offset(barriers, b.mul(stage, 8));
+  }
+  mlir::Value getEmpty(mlir::Value stage) {
+    return b.offset(barriers, b.add(b.mul(stage, 8), shape.stages * 8));
+  }
+  mlir::Value getStage(mlir::Value stage) {
+    return b.offset(shared, b.mul(stage, shape.getStageBytes()));
+  }
+  /// From a tile of A to that of B.
+  int64_t getOffsetB() const { return shape.tileM * kTileK * kElementBytes; }
+
+  HopperBuilder &b;
+  TilePipelineShape shape;
+  mlir::Value shared, storage, barriers, lane, storingThread, warp;
+};
+
+/// Where a tile of a result lies: its first row, its first column, and which of
+/// several products it belongs to.
+struct TilePosition {
+  mlir::Value row, col, batch;
+};
+
+/// Tile `index` of `batch` products of tilesM × tilesN tiles each, in groups of
+/// `groupM` row tiles, the row innermost: what the blocks that run together
+/// read stays in the L2 cache.
+TilePosition locateTile(HopperBuilder &b, mlir::Value index, mlir::Value tilesM,
+                        int64_t tilesN, int64_t batch, int64_t groupM,
+                        int64_t tileM, int64_t tileN);
+
+} // namespace structured
+
+#endif // STRUCTURED_LIB_KERNELS_TILEPIPELINE_H
