@@ -5,6 +5,8 @@
 // Layers and contractions on memrefs as calls of the runtime's batched matrix
 // product, structuredCudaMatmul.
 
+#include "LayerContractions.h"
+
 #include "Structured/Conversion/Passes.h"
 #include "Structured/Dialect/Structured/IR/Structured.h"
 
@@ -37,68 +39,22 @@ static constexpr llvm::StringLiteral kMatmul = "structuredCudaMatmul";
 // Layers as contractions
 //===----------------------------------------------------------------------===//
 
-/// Adds the product of `lhs` and `rhs` to `init`; `dims` gives the loop of each
-/// dimension of lhs, rhs and init.
-static void contract(LocBuilder &b, Value lhs, Value rhs, Value init,
-                     ArrayRef<ArrayRef<unsigned>> dims) {
-  unsigned numDims = 0;
-  for (ArrayRef<unsigned> operandDims : dims)
-    for (unsigned dim : operandDims)
-      numDims = std::max(numDims, dim + 1);
-  SmallVector<AffineMap> maps;
-  for (ArrayRef<unsigned> operandDims : dims)
-    maps.push_back(AffineMap::getMultiDimMapWithTargets(numDims, operandDims,
-                                                        b.getContext()));
-  linalg::ContractOp::create(b, TypeRange(), ValueRange{lhs, rhs}, init,
-                             b.getAffineMapArrayAttr(maps));
-}
-
-/// The matrix [T, b·q] as [T, b, q].
-static Value splitFeatures(LocBuilder &b, Value matrix, int64_t blocks) {
-  auto type = cast<MemRefType>(matrix.getType());
-  SmallVector<int64_t> shape = {type.getDimSize(0), blocks,
-                                type.getDimSize(1) / blocks};
-  return memref::ExpandShapeOp::create(
-      b, shape, matrix, ArrayRef<ReassociationIndices>{{0}, {1, 2}});
-}
-
 static void lowerLinear(LocBuilder &b, LinearOp op) {
   contract(b, op.getInput(), op.getWeight(), op.getInit(),
            {/*x [t,n]=*/{0, 2}, /*w [m,n]=*/{1, 2}, /*o [t,m]=*/{0, 1}});
 }
 
 static void lowerBlast(LocBuilder &b, BlastMatmulOp op) {
-  auto elementType = cast<MemRefType>(op.getInput().getType()).getElementType();
-  int64_t tokens = cast<MemRefType>(op.getInput().getType()).getDimSize(0);
-  SmallVector<Value> dynamicSizes;
-  if (ShapedType::isDynamic(tokens))
-    dynamicSizes.push_back(memref::DimOp::create(b, op.getInput(), int64_t(0)));
-  Value zero = arith::ConstantOp::create(b, b.getZeroAttr(elementType));
   // Y and Z have the factors' type: cuBLAS multiplies equal types.
-  auto createZeros = [&](int64_t blocks) {
-    auto type = MemRefType::get({blocks, tokens, op.getRank()}, elementType);
-    Value buffer = memref::AllocOp::create(b, type, dynamicSizes);
-    linalg::FillOp::create(b, zero, buffer);
-    return buffer;
-  };
-
-  // Y[j,t,ρ] = Σ_q' X[t,j,q'] Vt[j,ρ,q']
-  Value x = splitFeatures(b, op.getInput(), op.getBIn());
-  Value y = createZeros(op.getBIn());
-  contract(b, x, op.getVt(), y,
-           {/*x [t,j,q]=*/{1, 0, 3}, /*vt [j,r,q]=*/{0, 2, 3},
-            /*y [j,t,r]=*/{0, 1, 2}});
+  Value y = allocateRanks(b, op, op.getBIn(), /*isZero=*/true);
+  addBlastStage1(b, op, y);
   // Z[i,t,ρ] = Σ_j S[i,j,ρ] Y[j,t,ρ]
-  Value z = createZeros(op.getBOut());
+  Value z = allocateRanks(b, op, op.getBOut(), /*isZero=*/true);
   contract(b, op.getS(), y, z,
            {/*s [i,j,r]=*/{0, 3, 2}, /*y [j,t,r]=*/{3, 1, 2},
             /*z [i,t,r]=*/{0, 1, 2}});
   memref::DeallocOp::create(b, y);
-  // O[t,i,p'] += Σ_ρ Z[i,t,ρ] U[i,p',ρ]
-  Value o = splitFeatures(b, op.getInit(), op.getBOut());
-  contract(b, z, op.getU(), o,
-           {/*z [i,t,r]=*/{0, 1, 3}, /*u [i,p,r]=*/{0, 2, 3},
-            /*o [t,i,p]=*/{1, 0, 2}});
+  addBlastStage3(b, op, z);
   memref::DeallocOp::create(b, z);
 }
 

@@ -63,8 +63,10 @@ void structured::buildCudaBufferPipeline(OpPassManager &pm,
   bufferization::buildBufferDeallocationPipeline(pm, {});
   pm.addPass(createConvertBufferizationToMemRefPass());
 
-  // Layers and contractions to library calls. Kernels of ours for layers
-  // replace the structured ops before this.
+  // Layers to kernels of ours where these are faster, all others and
+  // contractions to library calls.
+  if (StringRef(options.chip).starts_with("sm_90a"))
+    pm.addPass(createBlastToHopper());
   pm.addPass(createMatmulsToCublas());
   // Everything else to kernels. They are outlined before buffers are placed, so
   // that their operands are in plain sight.

@@ -687,6 +687,59 @@ def ConstantsToArguments
   ];
 }
 
+def BlastToHopper : Pass<"structured-blast-to-hopper", "::mlir::ModuleOp"> {
+  let summary = "lower BLAST layers on memrefs to tensor-core kernels for Hopper";
+  let description = [{
+    Replaces the first two stages of `structured.blast.matmul` by a kernel
+    generated for the layer's sizes (Structured/Kernels/Hopper.h), in which Y
+    stays in shared memory, and the third by a contraction of Z and U. A layer
+    of more blocks than `max-fused-blocks` becomes a contraction, a kernel for
+    the second stage, and a contraction. `structured-matmuls-to-cublas` takes
+    the contractions. Y and Z are rounded to the factors' element type, which
+    must be f16 or bf16; sums are in f32.
+
+    The launch stands in a private function of the layer's buffers, one for each
+    kind of layer, in which the runtime is asked for the descriptors of the
+    operands.
+
+    Before:
+
+    ```mlir
+    structured.blast.matmul ins(%x, %u, %s, %vt : memref<512x256xbf16>,
+        memref<2x128x64xbf16>, memref<2x2x64xbf16>, memref<2x64x128xbf16>)
+        outs(%y : memref<512x256xbf16>)
+    ```
+
+    After:
+
+    ```mlir
+    %z = memref.alloc() : memref<2x512x64xbf16>
+    call @blast_stages12(%x, %vt, %s, %z) : …
+    linalg.contract … ins(%z, %u : …) outs(%y3 : …)
+    memref.dealloc %z : memref<2x512x64xbf16>
+    ```
+
+    The example is run in test/Conversion/BlastToHopper/basic.mlir. A layer that
+    no kernel can take is left for `structured-matmuls-to-cublas`, with a remark
+    that says why.
+  }];
+  let options = [
+    Option<"minTokens", "min-tokens", "int64_t", /*default=*/"256",
+           "Leave layers with fewer tokens">,
+    Option<"maxFusedBlocks", "max-fused-blocks", "int64_t", /*default=*/"2",
+           "Block rows and columns up to which the first two stages are one "
+           "kernel; with more, its tiles are so small that it is slower than two "
+           "(docs/Hopper.md)">
+  ];
+  let dependentDialects = [
+    "::mlir::arith::ArithDialect", "::mlir::func::FuncDialect",
+    "::mlir::gpu::GPUDialect", "::mlir::linalg::LinalgDialect",
+    "::mlir::LLVM::LLVMDialect", "::mlir::memref::MemRefDialect",
+    "::mlir::NVVM::NVVMDialect", "::mlir::scf::SCFDialect"
+  ];
+  let statistics = [Statistic<"numLayers", "num-layers", "Layers lowered">];
+}
+
 def MatmulsToCublas
     : Pass<"structured-matmuls-to-cublas", "::mlir::ModuleOp"> {
   let summary = "lower layers and contractions on memrefs to cuBLASLt products";

@@ -72,8 +72,8 @@ func.func @fills(%x: memref<4x8xf32>, %w: memref<12x8xf32>, %v: memref<4x12xf32>
 // BLAST: two batched products and, between them, the mix.
 
 // CHECK-LABEL: func.func @blast
-// CHECK: %[[X3:.*]] = memref.expand_shape %{{.*}} into memref<6x2x4xf16>
 // CHECK: %[[Y:.*]] = memref.alloc() : memref<2x6x5xf16>
+// CHECK: %[[X3:.*]] = memref.expand_shape %{{.*}} into memref<6x2x4xf16>
 // CHECK: call @matmul(%[[X3]], %{{.*}}, %[[Y]])
 // CHECK: linalg.fill
 // CHECK: linalg.contract {{.*}} outs(%{{.*}} : memref<3x6x5xf16>)

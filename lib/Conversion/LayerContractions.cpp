@@ -1,0 +1,69 @@
+// Part of the Structured project, under the Apache License v2.0 with LLVM
+// Exceptions. See LICENSE for license information.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+
+#include "LayerContractions.h"
+
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Linalg/IR/Linalg.h"
+#include "mlir/Dialect/MemRef/IR/MemRef.h"
+
+using namespace mlir;
+using namespace structured;
+
+void structured::contract(ImplicitLocOpBuilder &b, Value lhs, Value rhs,
+                          Value init, ArrayRef<ArrayRef<unsigned>> dims) {
+  unsigned numDims = 0;
+  for (ArrayRef<unsigned> operandDims : dims)
+    for (unsigned dim : operandDims)
+      numDims = std::max(numDims, dim + 1);
+  SmallVector<AffineMap> maps;
+  for (ArrayRef<unsigned> operandDims : dims)
+    maps.push_back(AffineMap::getMultiDimMapWithTargets(numDims, operandDims,
+                                                        b.getContext()));
+  linalg::ContractOp::create(b, TypeRange(), ValueRange{lhs, rhs}, init,
+                             b.getAffineMapArrayAttr(maps));
+}
+
+Value structured::splitFeatures(ImplicitLocOpBuilder &b, Value matrix,
+                                int64_t blocks) {
+  auto type = cast<MemRefType>(matrix.getType());
+  SmallVector<int64_t> shape = {type.getDimSize(0), blocks,
+                                type.getDimSize(1) / blocks};
+  return memref::ExpandShapeOp::create(
+      b, shape, matrix, ArrayRef<ReassociationIndices>{{0}, {1, 2}});
+}
+
+Value structured::allocateRanks(ImplicitLocOpBuilder &b, BlastMatmulOp op,
+                                int64_t blocks, bool isZero) {
+  auto input = cast<MemRefType>(op.getInput().getType());
+  int64_t tokens = input.getDimSize(0);
+  SmallVector<Value> dynamicSizes;
+  if (ShapedType::isDynamic(tokens))
+    dynamicSizes.push_back(memref::DimOp::create(b, op.getInput(), int64_t(0)));
+  auto type =
+      MemRefType::get({blocks, tokens, op.getRank()}, input.getElementType());
+  Value buffer = memref::AllocOp::create(b, type, dynamicSizes);
+  if (isZero) {
+    Value zero =
+        arith::ConstantOp::create(b, b.getZeroAttr(type.getElementType()));
+    linalg::FillOp::create(b, zero, buffer);
+  }
+  return buffer;
+}
+
+void structured::addBlastStage1(ImplicitLocOpBuilder &b, BlastMatmulOp op,
+                                Value y) {
+  Value x = splitFeatures(b, op.getInput(), op.getBIn());
+  contract(b, x, op.getVt(), y,
+           {/*x [t,j,q]=*/{1, 0, 3}, /*vt [j,r,q]=*/{0, 2, 3},
+            /*y [j,t,r]=*/{0, 1, 2}});
+}
+
+void structured::addBlastStage3(ImplicitLocOpBuilder &b, BlastMatmulOp op,
+                                Value z) {
+  Value o = splitFeatures(b, op.getInit(), op.getBOut());
+  contract(b, z, op.getU(), o,
+           {/*z [i,t,r]=*/{0, 1, 3}, /*u [i,p,r]=*/{0, 2, 3},
+            /*o [t,i,p]=*/{1, 0, 2}});
+}

@@ -1,0 +1,40 @@
+// Part of the Structured project, under the Apache License v2.0 with LLVM
+// Exceptions. See LICENSE for license information.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+
+// Parts of layers on memrefs as contractions, for the lowerings to a GPU.
+
+#ifndef STRUCTURED_LIB_CONVERSION_LAYERCONTRACTIONS_H
+#define STRUCTURED_LIB_CONVERSION_LAYERCONTRACTIONS_H
+
+#include "Structured/Dialect/Structured/IR/Structured.h"
+
+#include "mlir/IR/ImplicitLocOpBuilder.h"
+
+namespace structured {
+
+/// Adds the product of `lhs` and `rhs` to `init`; `dims` gives the loop of each
+/// dimension of lhs, rhs and init.
+void contract(mlir::ImplicitLocOpBuilder &b, mlir::Value lhs, mlir::Value rhs,
+              mlir::Value init, llvm::ArrayRef<llvm::ArrayRef<unsigned>> dims);
+
+/// The matrix [T, b·q] as [T, b, q].
+mlir::Value splitFeatures(mlir::ImplicitLocOpBuilder &b, mlir::Value matrix,
+                          int64_t blocks);
+
+/// A buffer [blocks, T, r] for the Y or the Z of `op`, of its element type,
+/// with zeros in it if `isZero`.
+mlir::Value allocateRanks(mlir::ImplicitLocOpBuilder &b, BlastMatmulOp op,
+                          int64_t blocks, bool isZero);
+
+/// The first stage of `op`: Y[j, t, ρ] += Σ_q' X[t, j, q'] Vt[j, ρ, q'].
+void addBlastStage1(mlir::ImplicitLocOpBuilder &b, BlastMatmulOp op,
+                    mlir::Value y);
+
+/// The third stage of `op`: O[t, i, p'] += Σ_ρ Z[i, t, ρ] U[i, p', ρ].
+void addBlastStage3(mlir::ImplicitLocOpBuilder &b, BlastMatmulOp op,
+                    mlir::Value z);
+
+} // namespace structured
+
+#endif // STRUCTURED_LIB_CONVERSION_LAYERCONTRACTIONS_H

@@ -1,0 +1,44 @@
+# Part of the Structured project, under the Apache License v2.0 with LLVM Exceptions.
+# See LICENSE for license information.
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+# REQUIRES: ptxas
+# RUN: rm -rf %t && mkdir %t
+# RUN: %python %s > %t/layers.mlir
+# RUN: structured-compile %t/layers.mlir --target=cuda --emit=cubin -o %t/layers.cubin --remarks > %t/remarks 2>&1
+# RUN: FileCheck %s < %t/remarks
+# RUN: grep -c "kernel 'blast_stages12_[0-9]*': .*; 0 bytes spill stores, 0 bytes spill loads" %t/remarks | FileCheck %s --check-prefix=FUSED
+# RUN: grep -c "kernel 'blast_stage2_[0-9]*': .*; 0 bytes spill stores, 0 bytes spill loads" %t/remarks | FileCheck %s --check-prefix=MIX
+# RUN: llvm-readobj --file-headers %t/layers.cubin | FileCheck %s --check-prefix=CUBIN
+"""Every kind of kernel for BLAST layers, assembled: none spills registers.
+
+One layer for each kind: (b_out, b_in, r, T), by element type.
+"""
+# CHECK-NOT: {{[1-9][0-9]*}} bytes spill
+# CHECK-NOT: wgmma{{.*}}serial
+# FUSED: {{^}}12{{$}}
+# MIX: {{^}}10{{$}}
+# CUBIN: Machine: {{.*}}(0xBE)
+
+FUSED = [(1, 1, 64, 512), (2, 2, 1024, 4096), (2, 2, 1000, 300), (2, 1, 96, 512),
+         (1, 2, 96, 512), (2, 2, 64, None)]
+MIX = [(4, 4, 64, 512), (3, 5, 88, 512), (8, 8, 1000, 300), (16, 16, 64, 512), (16, 12, 96, None)]
+
+
+def layer(name, dtype, b_out, b_in, rank, tokens):
+    t, m, n = "?" if tokens is None else tokens, 32 * b_out, 64 * b_in
+    types = [f"{t}x{n}", f"{b_out}x32x{rank}", f"{b_out}x{b_in}x{rank}", f"{b_in}x{rank}x64",
+             f"{t}x{m}"]
+    x, u, s, vt, y = (f"tensor<{shape}x{dtype}>" for shape in types)
+    return f"""func.func @{name}(%x: {x}, %y0: {y}) -> {y} {{
+  %u = structured.parameter "{name}.U" : {u}
+  %s = structured.parameter "{name}.S" : {s}
+  %vt = structured.parameter "{name}.Vt" : {vt}
+  %y = structured.blast.matmul ins(%x, %u, %s, %vt : {x}, {u}, {s}, {vt}) outs(%y0 : {y}) -> {y}
+  return %y : {y}
+}}
+"""
+
+
+for dtype in ("bf16", "f16"):
+    for index, sizes in enumerate(FUSED + MIX):
+        print(layer(f"{dtype}_{index}", dtype, *sizes))
