@@ -124,6 +124,22 @@ SmallVector<Value> HopperBuilder::forLoop(Value begin, Value end, Value step,
   return loop.getResults();
 }
 
+SmallVector<Value>
+HopperBuilder::repeatUntil(TypeRange types,
+                           function_ref<SmallVector<Value>()> body) {
+  auto loop = scf::WhileOp::create(*this, types, ValueRange());
+  InsertionGuard guard(*this);
+  createBlock(&loop.getBefore());
+  SmallVector<Value> values = body();
+  Value again = arith::XOrIOp::create(
+      *this, values.front(), arith::ConstantIntOp::create(*this, 1, 1));
+  scf::ConditionOp::create(*this, again, ArrayRef(values).drop_front());
+  createBlock(&loop.getAfter(), {}, types,
+              SmallVector<Location>(types.size(), getLoc()));
+  scf::YieldOp::create(*this);
+  return loop.getResults();
+}
+
 //===----------------------------------------------------------------------===//
 // Threads
 //===----------------------------------------------------------------------===//
@@ -328,21 +344,28 @@ Value HopperBuilder::interleave(Value a, Value b, bool upper) {
 }
 std::array<Value, 4> HopperBuilder::multiplySmall(ValueRange a, ValueRange b,
                                                   Type elementType) {
+  Value zero = f32(0);
+  return multiplySmall(a, b, {zero, zero, zero, zero}, elementType);
+}
+std::array<Value, 4> HopperBuilder::multiplySmall(ValueRange a, ValueRange b,
+                                                  ValueRange sums,
+                                                  Type elementType) {
   const char *type = elementType.isBF16() ? "bf16" : "f16";
   std::string text = std::string("mma.sync.aligned.m16n8k16.row.col.f32.") +
                      type + "." + type +
                      ".f32 {$0, $1, $2, $3}, {$4, $5, $6, $7}, {$8, $9}, "
-                     "{$10, $10, $10, $10};";
+                     "{$10, $11, $12, $13};";
   SmallVector<Value> operands(a);
   operands.append(b.begin(), b.end());
-  operands.push_back(f32(0));
+  operands.append(sums.begin(), sums.end());
   auto type4 = LLVM::LLVMStructType::getLiteral(
       getContext(), SmallVector<Type>(4, getF32Type()));
-  Value results = LLVM::InlineAsmOp::create(
-                      *this, type4, operands, text, "=f,=f,=f,=f,r,r,r,r,r,r,f",
-                      /*has_side_effects=*/false,
-                      /*is_align_stack=*/false, LLVM::TailCallKind::None,
-                      LLVM::AsmDialectAttr(), ArrayAttr())
+  Value results = LLVM::InlineAsmOp::create(*this, type4, operands, text,
+                                            "=f,=f,=f,=f,r,r,r,r,r,r,f,f,f,f",
+                                            /*has_side_effects=*/false,
+                                            /*is_align_stack=*/false,
+                                            LLVM::TailCallKind::None,
+                                            LLVM::AsmDialectAttr(), ArrayAttr())
                       .getResult(0);
   std::array<Value, 4> elements;
   for (int64_t i = 0; i < 4; ++i)
@@ -351,9 +374,66 @@ std::array<Value, 4> HopperBuilder::multiplySmall(ValueRange a, ValueRange b,
   return elements;
 }
 
+Value HopperBuilder::shuffleXor(Value value, int64_t mask) {
+  return NVVM::ShflOp::create(*this, getF32Type(), i32(0xFFFFFFFF), value,
+                              i32(mask), i32(31), NVVM::ShflKind::bfly,
+                              UnitAttr());
+}
+
 //===----------------------------------------------------------------------===//
 // Memory, PTX
 //===----------------------------------------------------------------------===//
+
+SmallVector<Value> HopperBuilder::loadGlobal(Value pointer, Value valid,
+                                             bool invariant) {
+  // What other kernels have written is read from the L2 cache.
+  std::string load = invariant ? "ld.global.nc.L1::no_allocate.L2::128B.v4.b32"
+                               : "ld.global.cg.v4.b32";
+  load += " {$0, $1, $2, $3}, [$4];";
+  std::string constraints = "=r,=r,=r,=r,l";
+  SmallVector<Value> operands{pointer};
+  if (valid) {
+    load = "{ .reg .pred valid; setp.ne.b32 valid, $5, 0; mov.b32 $0, 0; "
+           "mov.b32 $1, 0; mov.b32 $2, 0; mov.b32 $3, 0; @valid " +
+           load + " }";
+    // No result may take the register of an operand, which is read later.
+    constraints = "=&r,=&r,=&r,=&r,l,r";
+    operands.push_back(arith::ExtUIOp::create(*this, getI32Type(), valid));
+  }
+  auto type4 = LLVM::LLVMStructType::getLiteral(
+      getContext(), SmallVector<Type>(4, getI32Type()));
+  Value results = inlineAsm(type4, load, constraints, operands);
+  SmallVector<Value> words;
+  for (int64_t i = 0; i < 4; ++i)
+    words.push_back(
+        LLVM::ExtractValueOp::create(*this, results, ArrayRef<int64_t>(i)));
+  return words;
+}
+void HopperBuilder::copyAsync(Value target, Value source) {
+  inlineAsm(Type(), "cp.async.ca.shared.global [$0], [$1], 4;", "r,l",
+            {LLVM::PtrToIntOp::create(*this, getI32Type(), target), source});
+}
+void HopperBuilder::waitForCopies() {
+  inlineAsm(Type(), "cp.async.wait_all;", "~{memory}", {});
+}
+std::pair<Value, Value> HopperBuilder::loadRelaxed(Value pointer) {
+  auto type2 = LLVM::LLVMStructType::getLiteral(getContext(),
+                                                {getI64Type(), getI64Type()});
+  Value results =
+      inlineAsm(type2, "ld.relaxed.gpu.global.v2.b64 {$0, $1}, [$2];",
+                "=l,=l,l,~{memory}", {pointer});
+  Value first =
+      LLVM::ExtractValueOp::create(*this, results, ArrayRef<int64_t>(0));
+  Value second =
+      LLVM::ExtractValueOp::create(*this, results, ArrayRef<int64_t>(1));
+  return {first, second};
+}
+void HopperBuilder::storeRelaxed(Value low, Value high, Value pointer) {
+  inlineAsm(Type(),
+            "{ .reg .b64 both; mov.b64 both, {$1, $2}; "
+            "st.relaxed.gpu.global.b64 [$0], both; }",
+            "l,r,r,~{memory}", {pointer, low, high});
+}
 
 Value HopperBuilder::load(Type type, Value pointer, bool invariant) {
   auto op = LLVM::LoadOp::create(*this, type, pointer);

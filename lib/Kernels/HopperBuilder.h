@@ -129,6 +129,32 @@ public:
   /// A [16, 16] · B [16, 8] of one warp, in f32 (mma.m16n8k16).
   std::array<Value, 4> multiplySmall(ValueRange a, ValueRange b,
                                      mlir::Type elementType);
+  /// The same, plus `sums`.
+  std::array<Value, 4> multiplySmall(ValueRange a, ValueRange b, ValueRange sums,
+                                     mlir::Type elementType);
+
+  /// `value` (f32) of the lane whose number differs in the bits of `mask`.
+  Value shuffleXor(Value value, int64_t mask);
+
+  /// 16 bytes of global memory as four i32; zeros if the condition `valid`,
+  /// which may be null, does not hold. They are not kept in the L1 cache. What
+  /// the kernel's grid and those before it do not write is `invariant`.
+  llvm::SmallVector<Value> loadGlobal(Value pointer, Value valid,
+                                      bool invariant);
+  /// Copies 4 bytes of global memory to shared memory.
+  void copyAsync(Value target, Value source);
+  /// Waits for the thread's copies.
+  void waitForCopies();
+  /// Two i64 at an address aligned to 16 bytes, each as some thread of the
+  /// device has written it.
+  std::pair<Value, Value> loadRelaxed(Value pointer);
+  /// One i64 (two i32), for `loadRelaxed` in any thread of the device.
+  void storeRelaxed(Value low, Value high, Value pointer);
+  /// Runs `body` until the condition that it gives first holds; gives the
+  /// values that follow.
+  llvm::SmallVector<Value>
+  repeatUntil(mlir::TypeRange types,
+              llvm::function_ref<llvm::SmallVector<Value>()> body);
 
   Value load(mlir::Type type, Value pointer, bool invariant = false);
   void store(Value value, Value pointer);
