@@ -9,9 +9,9 @@
 using namespace mlir;
 using namespace structured;
 
-/// Block rows and columns up to which elements are mixed one by one. With 4 the
-/// factors of 8 ranks would take 128 registers.
-static constexpr int64_t kMaxScalarBlocks = 3;
+/// Block rows and columns up to which elements are mixed one by one: the factors
+/// of 8 ranks then take at most 128 registers.
+static constexpr int64_t kMaxScalarBlocks = 4;
 
 void BlockMixer::mix(Value base, Value firstRank, Value warp, int64_t warps) {
   b.forLoop(warp, b.i32(tileN / kChunk), b.i32(warps), {},

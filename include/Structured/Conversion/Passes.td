@@ -726,7 +726,7 @@ def BlastToHopper : Pass<"structured-blast-to-hopper", "::mlir::ModuleOp"> {
   let options = [
     Option<"minTokens", "min-tokens", "int64_t", /*default=*/"256",
            "Leave layers with fewer tokens">,
-    Option<"maxFusedBlocks", "max-fused-blocks", "int64_t", /*default=*/"2",
+    Option<"maxFusedBlocks", "max-fused-blocks", "int64_t", /*default=*/"4",
            "Block rows and columns up to which the first two stages are one "
            "kernel; with more, its tiles are so small that it is slower than two "
            "(docs/Hopper.md)">
