@@ -66,8 +66,14 @@ STRUCTURED_MGPU void mgpuModuleUnload(void *module) {
 
 STRUCTURED_MGPU void *mgpuModuleGetFunction(void *module, const char *name) {
   CudaRun *run = CudaRun::get();
-  if (!run || !module)
+  if (!run)
     return nullptr;
+  if (!module) {
+    // A constructor of the module hands it over when it is loaded.
+    run->note(Error{"kernel '" + std::string(name) +
+                    "': the module has not handed over its device code"});
+    return nullptr;
+  }
   Result<Kernel *> kernel =
       static_cast<KernelImage *>(module)->getKernel(run->context(), name);
   if (kernel)

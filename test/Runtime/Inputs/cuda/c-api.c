@@ -323,6 +323,8 @@ static void testErrors(float *x) {
   emptyLog();
   FAILS("missing", "entry 'missing': kernel 'decrement' is not in the module's "
                    "device code: CUDA_ERROR_NOT_FOUND");
+  FAILS("unloaded", "entry 'unloaded': kernel 'increment': the module has not "
+                    "handed over its device code");
   FAILS("code", "entry 'code': kernel 'increment': its code cannot be loaded "
                 "on CUDA device 0 (Fake): CUDA_ERROR_INVALID_IMAGE (as the "
                 "fake driver says): no KERNELS");

@@ -186,6 +186,12 @@ void missing(void **args) {
   returnDense(args, increment4(NULL, 4));
 }
 
+void unloaded(void **args) {
+  mgpuLaunchKernel(mgpuModuleGetFunction(NULL, "increment"), 1, 1, 1, 1, 1, 1,
+                   0, stream, NULL, NULL, 0);
+  returnDense(args, NULL);
+}
+
 void code(void **args) {
   void *module = mgpuModuleLoadJIT((void *)ptx, 3);
   mgpuLaunchKernel(mgpuModuleGetFunction(module, "increment"), 1, 1, 1, 1, 1, 1,

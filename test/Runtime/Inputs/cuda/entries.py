@@ -6,7 +6,7 @@
 import json
 
 NAMES = ["plus1", "plus3", "attributes", "memory", "maps", "strided", "input",
-         "constant", "launch", "missing", "code", "much", "shared", "foreign",
+         "constant", "launch", "missing", "unloaded", "code", "much", "shared", "foreign",
          "shape", "map", "rank", "growing"]
 entries = [{"name": name, "symbol": name,
             "inputs": [{"name": "x", "dtype": "f32", "shape": [-1, 4]}],
