@@ -153,22 +153,8 @@ Kernel BlastMixBuilder::build(StringRef name) {
   tilesM = b.div(b.add(tokens, schedule.tileM - 1), schedule.tileM);
   numTiles = b.mul(tilesM, getTilesN());
 
-  Value thread = b.threadIdx();
-  b.ifThen(b.isEqual(thread, 0), [&] { pipeline->initBarriers(); });
-  b.syncThreads();
-  b.launchDependents();
-
-  Value warpgroup = b.div(thread, kWarpgroup);
-  b.ifThenElse(
-      b.isEqual(warpgroup, 0),
-      [&] {
-        b.setMaxRegisters(40, /*increase=*/false);
-        b.ifThen(b.isEqual(thread, 0), [&] { produce(); });
-      },
-      [&] {
-        b.setMaxRegisters(232, /*increase=*/true);
-        consume(b.add(warpgroup, -1));
-      });
+  pipeline->run([&] { produce(); },
+                [&](Value warpgroup) { consume(warpgroup); });
   LLVM::ReturnOp::create(b, ValueRange());
   return kernel;
 }

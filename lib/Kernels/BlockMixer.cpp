@@ -9,8 +9,8 @@
 using namespace mlir;
 using namespace structured;
 
-/// Block rows and columns up to which elements are mixed one by one: the factors
-/// of 8 ranks then take at most 128 registers.
+/// Block rows and columns up to which elements are mixed one by one: the
+/// factors of 8 ranks then take at most 128 registers.
 static constexpr int64_t kMaxScalarBlocks = 4;
 
 void BlockMixer::mix(Value base, Value firstRank, Value warp, int64_t warps) {

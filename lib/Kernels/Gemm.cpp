@@ -96,8 +96,7 @@ private:
 Kernel GemmBuilder::build(StringRef name) {
   Kernel kernel;
   kernel.name = name.str();
-  int64_t consumers = shape.getConsumers();
-  kernel.threads = kWarpgroup * (1 + consumers);
+  kernel.threads = kWarpgroup * (1 + shape.getConsumers());
   kernel.sharedMemoryBytes = shape.getSharedBytes();
 
   Type pointer = b.getPointerType();
@@ -115,22 +114,8 @@ Kernel GemmBuilder::build(StringRef name) {
   numTiles = b.mul(tilesM, getTilesN() * problem.batch);
   lane = b.laneIdx();
 
-  Value thread = b.threadIdx();
-  b.ifThen(b.isEqual(thread, 0), [&] { pipeline->initBarriers(); });
-  b.syncThreads();
-  b.launchDependents();
-
-  Value warpgroup = b.div(thread, kWarpgroup);
-  b.ifThenElse(
-      b.isEqual(warpgroup, 0),
-      [&] {
-        b.setMaxRegisters(consumers == 2 ? 40 : 32, /*increase=*/false);
-        b.ifThen(b.isEqual(thread, 0), [&] { produce(); });
-      },
-      [&] {
-        b.setMaxRegisters(consumers == 2 ? 232 : 160, /*increase=*/true);
-        consume(b.add(warpgroup, -1));
-      });
+  pipeline->run([&] { produce(); },
+                [&](Value warpgroup) { consume(warpgroup); });
   LLVM::ReturnOp::create(b, ValueRange());
   return kernel;
 }

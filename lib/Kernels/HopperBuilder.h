@@ -130,8 +130,8 @@ public:
   std::array<Value, 4> multiplySmall(ValueRange a, ValueRange b,
                                      mlir::Type elementType);
   /// The same, plus `sums`.
-  std::array<Value, 4> multiplySmall(ValueRange a, ValueRange b, ValueRange sums,
-                                     mlir::Type elementType);
+  std::array<Value, 4> multiplySmall(ValueRange a, ValueRange b,
+                                     ValueRange sums, mlir::Type elementType);
 
   /// `value` (f32) of the lane whose number differs in the bits of `mask`.
   Value shuffleXor(Value value, int64_t mask);

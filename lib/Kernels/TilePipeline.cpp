@@ -29,6 +29,28 @@ void TilePipeline::initBarriers() {
   b.fenceBarrierInit();
 }
 
+void TilePipeline::run(function_ref<void()> produce,
+                       function_ref<void(Value warpgroup)> consume) {
+  Value thread = b.threadIdx();
+  b.ifThen(b.isEqual(thread, 0), [&] { initBarriers(); });
+  b.syncThreads();
+  b.launchDependents();
+
+  // Registers go to the warpgroups that multiply.
+  bool areTwo = shape.getConsumers() == 2;
+  Value warpgroup = b.div(thread, kWarpgroup);
+  b.ifThenElse(
+      b.isEqual(warpgroup, 0),
+      [&] {
+        b.setMaxRegisters(areTwo ? 40 : 32, /*increase=*/false);
+        b.ifThen(b.isEqual(thread, 0), [&] { produce(); });
+      },
+      [&] {
+        b.setMaxRegisters(areTwo ? 232 : 160, /*increase=*/true);
+        consume(b.add(warpgroup, -1));
+      });
+}
+
 SmallVector<Value> TilePipeline::advance(ValueRange ring) {
   Value next = b.add(ring[0], 1);
   Value wraps = b.isEqual(next, shape.stages);

@@ -59,8 +59,10 @@ public:
   TilePipeline(HopperBuilder &builder, const TilePipelineShape &shape,
                mlir::Value shared);
 
-  /// By one thread, before the block's first synchronisation.
-  void initBarriers();
+  /// Makes the barriers and divides the block: `produce` is for one thread,
+  /// `consume` for each warpgroup that multiplies, by its number.
+  void run(llvm::function_ref<void()> produce,
+           llvm::function_ref<void(mlir::Value warpgroup)> consume);
 
   /// The ring: the next stage and the parity of its phase, i32.
   llvm::SmallVector<mlir::Value> startProducing() {
@@ -107,6 +109,7 @@ public:
   mlir::Value isStoringThread() const { return storingThread; }
 
 private:
+  void initBarriers();
   llvm::SmallVector<mlir::Value> advance(mlir::ValueRange ring);
   mlir::Value getPrevious(mlir::Value stage);
   void release(mlir::Value stage, mlir::Value condition);
