@@ -23,8 +23,6 @@ using namespace mlir;
 using namespace structured;
 
 static constexpr int64_t kConsumers = 2;
-/// The rows and columns of the tensor cores' operand.
-static constexpr int64_t kMaxBlocks = 16;
 
 static TilePipelineShape getShape(const BlastProblem &problem,
                                   const BlastMixSchedule &schedule) {
@@ -45,13 +43,8 @@ int64_t structured::getBlastMixSharedMemory(const BlastProblem &problem,
 std::optional<std::string>
 structured::checkBlastMix(const BlastProblem &problem,
                           const BlastMixSchedule &schedule) {
-  if (!problem.elementType.isF16() && !problem.elementType.isBF16())
-    return "its element type is neither f16 nor bf16";
-  if (problem.bIn < 1 || problem.bOut < 1 || problem.bIn > kMaxBlocks ||
-      problem.bOut > kMaxBlocks)
-    return "it has " + std::to_string(problem.bOut) + " : " +
-           std::to_string(problem.bIn) + " blocks, not 1 to " +
-           std::to_string(kMaxBlocks);
+  if (std::optional<std::string> reason = checkBlocks(problem))
+    return reason;
   if (problem.n % (8 * problem.bIn) || problem.rank % 8)
     return "its " + std::to_string(problem.bIn) + " block columns of " +
            std::to_string(problem.n) + " and its rank " +

@@ -13,6 +13,21 @@ using namespace structured;
 /// factors of 8 ranks then take at most 128 registers.
 static constexpr int64_t kMaxScalarBlocks = 4;
 
+/// The rows and columns of the tensor cores' operand.
+static constexpr int64_t kMaxBlocks = 16;
+
+std::optional<std::string>
+structured::checkBlocks(const BlastProblem &problem) {
+  if (!problem.elementType.isF16() && !problem.elementType.isBF16())
+    return "its element type is neither f16 nor bf16";
+  if (problem.bIn < 1 || problem.bOut < 1 || problem.bIn > kMaxBlocks ||
+      problem.bOut > kMaxBlocks)
+    return "it has " + std::to_string(problem.bOut) + " : " +
+           std::to_string(problem.bIn) + " blocks, not 1 to " +
+           std::to_string(kMaxBlocks);
+  return std::nullopt;
+}
+
 void BlockMixer::mix(Value base, Value firstRank, Value warp, int64_t warps) {
   b.forLoop(warp, b.i32(tileN / kChunk), b.i32(warps), {},
             [&](Value chunk, ValueRange) -> SmallVector<Value> {

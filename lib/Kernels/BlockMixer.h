@@ -25,6 +25,9 @@ namespace structured {
 /// Ranks that are mixed at a time: 16 bytes.
 inline constexpr int64_t kChunk = 8;
 
+/// Why the blocks of a problem cannot be mixed; nullopt if they can.
+std::optional<std::string> checkBlocks(const BlastProblem &problem);
+
 class BlockMixer {
 public:
   /// Of tiles of `rows` tokens and `tileN` ranks. `scales` points to S

@@ -20,7 +20,6 @@ using namespace structured;
 
 static constexpr int64_t kBuffers = 3;
 static constexpr int64_t kMixers = 8; ///< warps
-static constexpr int64_t kMaxBlocks = 16;
 static constexpr int64_t kMaxBufferBytes = 64 << 10;
 
 int64_t structured::getMixRows(const BlastProblem &problem) {
@@ -32,13 +31,8 @@ int64_t structured::getMixRows(const BlastProblem &problem) {
 }
 
 std::optional<std::string> structured::checkMix(const BlastProblem &problem) {
-  if (!problem.elementType.isF16() && !problem.elementType.isBF16())
-    return "its element type is neither f16 nor bf16";
-  if (problem.bIn < 1 || problem.bOut < 1 || problem.bIn > kMaxBlocks ||
-      problem.bOut > kMaxBlocks)
-    return "it has " + std::to_string(problem.bOut) + " : " +
-           std::to_string(problem.bIn) + " blocks, not 1 to " +
-           std::to_string(kMaxBlocks);
+  if (std::optional<std::string> reason = checkBlocks(problem))
+    return reason;
   if (problem.rank % 8)
     return "its rank " + std::to_string(problem.rank) +
            " is not a multiple of 8";
@@ -67,23 +61,14 @@ private:
   Value getBuffer(Value index) {
     return b.offset(shared, b.mul(index, mixer->getTileBytes()));
   }
-  Value getFull(Value index) { return b.offset(barriers, b.mul(index, 8)); }
-  Value getEmpty(Value index) {
-    return b.offset(barriers, b.add(b.mul(index, 8), kBuffers * 8));
-  }
-  SmallVector<Value> advance(ValueRange ring) {
-    Value next = b.add(ring[0], 1);
-    Value wraps = b.isEqual(next, kBuffers);
-    return {b.select(wraps, b.i32(0), next),
-            b.select(wraps, b.bitXor(ring[1], b.i32(1)), ring[1])};
-  }
 
   gpu::GPUModuleOp module;
   const BlastProblem &problem;
   int64_t rows;
   HopperBuilder b;
   std::optional<BlockMixer> mixer;
-  Value y, z, numTiles, shared, barriers;
+  std::optional<StageRing> stageRing;
+  Value y, z, numTiles, shared;
 };
 } // namespace
 
@@ -100,20 +85,15 @@ Kernel MixBuilder::build(StringRef name) {
   mixer.emplace(b, problem, rows, kStoreN, function.getArgument(2));
   Value tokens = function.getArgument(3);
   int64_t barrierOffset = kBuffers * mixer->getTileBytes();
-  kernel.sharedMemoryBytes = barrierOffset + kBuffers * 2 * 8;
+  kernel.sharedMemoryBytes =
+      barrierOffset + StageRing::getBarrierBytes(kBuffers);
   shared = getSharedMemory(b, module);
-  barriers = b.offset(shared, barrierOffset);
+  stageRing.emplace(b, kBuffers, b.offset(shared, barrierOffset));
   numTiles = b.mul(b.div(b.add(tokens, rows - 1), rows),
                    llvm::divideCeil(problem.rank, kStoreN));
 
   Value thread = b.threadIdx();
-  b.ifThen(b.isEqual(thread, 0), [&] {
-    for (int64_t buffer = 0; buffer < kBuffers; ++buffer) {
-      b.initBarrier(getFull(b.i32(buffer)), 1);
-      b.initBarrier(getEmpty(b.i32(buffer)), 1);
-    }
-    b.fenceBarrierInit();
-  });
+  b.ifThen(b.isEqual(thread, 0), [&] { stageRing->initBarriers(1); });
   b.syncThreads();
   b.launchDependents();
   Value warp = b.div(thread, 32);
@@ -131,38 +111,38 @@ void MixBuilder::produce() {
   b.forLoop(b.blockIdx(), numTiles, b.gridDim(), ValueRange{b.i32(0), b.i32(1)},
             [&](Value index, ValueRange ring) {
               auto [rank, token] = locate(index);
-              b.wait(getEmpty(ring[0]), ring[1]);
-              Value full = getFull(ring[0]);
+              b.wait(stageRing->getEmpty(ring[0]), ring[1]);
+              Value full = stageRing->getFull(ring[0]);
               b.arriveExpectBytes(full, problem.bIn * mixer->getBlockBytes());
               b.loadTile(getBuffer(ring[0]), y, {rank, token, b.i32(0)}, full);
-              return advance(ring);
+              return stageRing->advance(ring);
             });
 }
 
 void MixBuilder::consume(Value warp, Value isStoring) {
-  b.forLoop(
-      b.blockIdx(), numTiles, b.gridDim(), ValueRange{b.i32(0), b.i32(0)},
-      [&](Value index, ValueRange ring) {
-        std::pair<Value, Value> position = locate(index);
-        Value rank = position.first, token = position.second;
-        Value buffer = getBuffer(ring[0]);
-        b.wait(getFull(ring[0]), ring[1]);
-        mixer->mix(buffer, rank, warp, kMixers);
-        b.fenceSharedWrites();
-        b.namedBarrier(b.i32(1), 32 * kMixers);
-        b.ifThen(isStoring, [&] {
-          b.storeTile(z, buffer, {rank, token, b.i32(0)});
-          b.commitStores();
-          // The buffer before this one has been copied out.
-          b.waitForStores(1, /*readOnly=*/true);
-          Value previous = b.select(b.isEqual(ring[0], 0), b.i32(kBuffers - 1),
-                                    b.add(ring[0], -1));
-          Value isFirst = arith::CmpIOp::create(b, arith::CmpIPredicate::eq,
-                                                index, b.blockIdx());
-          b.ifThenElse(isFirst, [] {}, [&] { b.arrive(getEmpty(previous)); });
-        });
-        return advance(ring);
-      });
+  b.forLoop(b.blockIdx(), numTiles, b.gridDim(), stageRing->startEmptying(),
+            [&](Value index, ValueRange ring) {
+              std::pair<Value, Value> position = locate(index);
+              Value rank = position.first, token = position.second;
+              Value buffer = getBuffer(ring[0]);
+              b.wait(stageRing->getFull(ring[0]), ring[1]);
+              mixer->mix(buffer, rank, warp, kMixers);
+              b.fenceSharedWrites();
+              b.namedBarrier(b.i32(1), 32 * kMixers);
+              b.ifThen(isStoring, [&] {
+                b.storeTile(z, buffer, {rank, token, b.i32(0)});
+                b.commitStores();
+                // The buffer before this one has been copied out.
+                b.waitForStores(1, /*readOnly=*/true);
+                Value previous = stageRing->getPrevious(ring[0]);
+                Value isFirst = arith::CmpIOp::create(
+                    b, arith::CmpIPredicate::eq, index, b.blockIdx());
+                b.ifThenElse(
+                    isFirst, [] {},
+                    [&] { b.arrive(stageRing->getEmpty(previous)); });
+              });
+              return stageRing->advance(ring);
+            });
   // Shared memory must outlive the copies from it.
   b.ifThen(isStoring, [&] { b.waitForStores(0, /*readOnly=*/false); });
 }

@@ -11,28 +11,22 @@ using namespace structured;
 
 TilePipeline::TilePipeline(HopperBuilder &builder,
                            const TilePipelineShape &shape, Value shared)
-    : b(builder), shape(shape), shared(shared) {
-  storage = b.offset(shared, shape.getStoreOffset());
-  barriers = b.offset(shared, shape.getBarrierOffset());
+    : b(builder), shape(shape), shared(shared),
+      storage(b.offset(shared, shape.getStoreOffset())),
+      stageRing(b, shape.stages, b.offset(shared, shape.getBarrierOffset())) {
   lane = b.laneIdx();
   Value thread = b.rem(b.threadIdx(), kWarpgroup);
   warp = b.div(thread, 32);
   storingThread = b.isEqual(thread, 0);
 }
 
-void TilePipeline::initBarriers() {
-  for (int64_t stage = 0; stage < shape.stages; ++stage) {
-    b.initBarrier(getFull(b.i32(stage)), 1);
-    // One arrival of each warp that multiplies.
-    b.initBarrier(getEmpty(b.i32(stage)), 4 * shape.getConsumers());
-  }
-  b.fenceBarrierInit();
-}
-
 void TilePipeline::run(function_ref<void()> produce,
                        function_ref<void(Value warpgroup)> consume) {
   Value thread = b.threadIdx();
-  b.ifThen(b.isEqual(thread, 0), [&] { initBarriers(); });
+  b.ifThen(b.isEqual(thread, 0), [&] {
+    // One arrival of each warp that multiplies.
+    stageRing.initBarriers(4 * shape.getConsumers());
+  });
   b.syncThreads();
   b.launchDependents();
 
@@ -51,20 +45,8 @@ void TilePipeline::run(function_ref<void()> produce,
       });
 }
 
-SmallVector<Value> TilePipeline::advance(ValueRange ring) {
-  Value next = b.add(ring[0], 1);
-  Value wraps = b.isEqual(next, shape.stages);
-  return {b.select(wraps, b.i32(0), next),
-          b.select(wraps, b.bitXor(ring[1], b.i32(1)), ring[1])};
-}
-
-Value TilePipeline::getPrevious(Value stage) {
-  return b.select(b.isEqual(stage, 0), b.i32(shape.stages - 1),
-                  b.add(stage, -1));
-}
-
 void TilePipeline::release(Value stage, Value condition) {
-  b.ifThen(condition, [&] { b.arrive(getEmpty(stage)); });
+  b.ifThen(condition, [&] { b.arrive(stageRing.getEmpty(stage)); });
 }
 
 SmallVector<Value> TilePipeline::produce(ValueRange ring, Value descriptorA,
@@ -73,8 +55,8 @@ SmallVector<Value> TilePipeline::produce(ValueRange ring, Value descriptorA,
   return b.forLoop(
       b.i32(0), steps, b.i32(1), ring, [&](Value step, ValueRange ring) {
         Value stage = ring[0], k = b.mul(step, kTileK);
-        b.wait(getEmpty(stage), ring[1]);
-        Value full = getFull(stage);
+        b.wait(stageRing.getEmpty(stage), ring[1]);
+        Value full = stageRing.getFull(stage);
         b.arriveExpectBytes(full, shape.getStageBytes());
         for (int64_t product = 0; product < shape.products; ++product) {
           Value tile =
@@ -84,7 +66,7 @@ SmallVector<Value> TilePipeline::produce(ValueRange ring, Value descriptorA,
           b.loadTile(b.offset(tile, getOffsetB()), descriptorB,
                      {k, rowB, zOfProduct}, full);
         }
-        return advance(ring);
+        return stageRing.advance(ring);
       });
 }
 
@@ -100,7 +82,7 @@ TilePipeline::consume(Value warpgroup, SmallVector<Value> &ring, Value steps) {
   carried = b.forLoop(
       b.i32(0), steps, b.i32(1), carried, [&](Value step, ValueRange values) {
         Value stage = values[0], accumulators = values[2];
-        b.wait(getFull(stage), values[1]);
+        b.wait(stageRing.getFull(stage), values[1]);
         Value descriptorA =
             b.matrixDescriptor(b.offset(getStage(stage), offsetA));
         Value descriptorB =
@@ -117,14 +99,14 @@ TilePipeline::consume(Value warpgroup, SmallVector<Value> &ring, Value steps) {
         b.commitProducts();
         // The products before these are done with their stage.
         b.waitForPreviousProducts();
-        release(getPrevious(stage),
+        release(stageRing.getPrevious(stage),
                 arith::AndIOp::create(b, isFirstLane, b.isPositive(step)));
-        SmallVector<Value> next = advance(values.take_front(2));
+        SmallVector<Value> next = stageRing.advance(values.take_front(2));
         next.push_back(accumulators);
         return next;
       });
   Value accumulators = b.waitForProducts(carried[2]);
-  release(getPrevious(carried[0]), isFirstLane);
+  release(stageRing.getPrevious(carried[0]), isFirstLane);
   ring = {carried[0], carried[1]};
   SmallVector<Value> elements;
   for (int64_t i = 0; i < shape.getAccumulators(); ++i)

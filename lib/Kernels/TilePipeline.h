@@ -12,7 +12,7 @@
 #ifndef STRUCTURED_LIB_KERNELS_TILEPIPELINE_H
 #define STRUCTURED_LIB_KERNELS_TILEPIPELINE_H
 
-#include "HopperBuilder.h"
+#include "StageRing.h"
 
 namespace structured {
 
@@ -51,7 +51,9 @@ struct TilePipelineShape {
     return getStoreOffset() + getConsumers() * storeBytes;
   }
   /// All that it takes.
-  int64_t getSharedBytes() const { return getBarrierOffset() + stages * 2 * 8; }
+  int64_t getSharedBytes() const {
+    return getBarrierOffset() + StageRing::getBarrierBytes(stages);
+  }
 };
 
 class TilePipeline {
@@ -64,12 +66,12 @@ public:
   void run(llvm::function_ref<void()> produce,
            llvm::function_ref<void(mlir::Value warpgroup)> consume);
 
-  /// The ring: the next stage and the parity of its phase, i32.
+  /// Where both sides start in the ring (StageRing).
   llvm::SmallVector<mlir::Value> startProducing() {
-    return {b.i32(0), b.i32(1)};
+    return stageRing.startFilling();
   }
   llvm::SmallVector<mlir::Value> startConsuming() {
-    return {b.i32(0), b.i32(0)};
+    return stageRing.startEmptying();
   }
 
   /// Brings tiles for `steps` steps of k of A and B, whose descriptors are
@@ -109,16 +111,7 @@ public:
   mlir::Value isStoringThread() const { return storingThread; }
 
 private:
-  void initBarriers();
-  llvm::SmallVector<mlir::Value> advance(mlir::ValueRange ring);
-  mlir::Value getPrevious(mlir::Value stage);
   void release(mlir::Value stage, mlir::Value condition);
-  mlir::Value getFull(mlir::Value stage) {
-    return b.offset(barriers, b.mul(stage, 8));
-  }
-  mlir::Value getEmpty(mlir::Value stage) {
-    return b.offset(barriers, b.add(b.mul(stage, 8), shape.stages * 8));
-  }
   mlir::Value getStage(mlir::Value stage) {
     return b.offset(shared, b.mul(stage, shape.getStageBytes()));
   }
@@ -127,7 +120,9 @@ private:
 
   HopperBuilder &b;
   TilePipelineShape shape;
-  mlir::Value shared, storage, barriers, lane, storingThread, warp;
+  mlir::Value shared, storage;
+  StageRing stageRing;
+  mlir::Value lane, storingThread, warp;
 };
 
 /// Where a tile of a result lies: its first row, its first column, and which of
