@@ -1,0 +1,137 @@
+// Part of the Structured project, under the Apache License v2.0 with LLVM
+// Exceptions. See LICENSE for license information.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+
+#include "HopperLaunch.h"
+
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/GPU/IR/GPUDialect.h"
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+#include "mlir/Dialect/MemRef/IR/MemRef.h"
+#include "mlir/IR/SymbolTable.h"
+
+using namespace mlir;
+using namespace structured;
+
+static constexpr llvm::StringLiteral kTensorMap = "structuredCudaTensorMap3D";
+static constexpr llvm::StringLiteral kMultiprocessors =
+    "structuredCudaMultiprocessorCount";
+static constexpr llvm::StringLiteral kKernels = "hopper";
+/// structuredRtDType, and the runtime's numbers of swizzles.
+static constexpr int64_t kF16 = 2, kBF16 = 3, kSwizzle128 = 3;
+
+LaunchBuilder::LaunchBuilder(ModuleOp module, Location loc, StringRef name,
+                             ValueRange operands, Type elementType)
+    : module(module), dtype(elementType.isBF16() ? kBF16 : kF16),
+      b(loc, module.getContext()) {
+  function = func::FuncOp::create(loc, name,
+                                  b.getFunctionType(operands.getTypes(), {}));
+  function.setPrivate();
+  SymbolTable(module).insert(function);
+  b.setInsertionPointToStart(function.addEntryBlock());
+  Type pointer = LLVM::LLVMPointerType::get(b.getContext());
+  SmallVector<Type> types{pointer, b.getI32Type()};
+  types.append(5, b.getI64Type());
+  types.append(4, b.getI32Type());
+  encode = declare(kTensorMap, types, pointer);
+}
+
+Value LaunchBuilder::getPointer(Value memref) {
+  Value index = memref::ExtractAlignedPointerAsIndexOp::create(b, memref);
+  Value number = arith::IndexCastOp::create(b, b.getI64Type(), index);
+  return LLVM::IntToPtrOp::create(b, LLVM::LLVMPointerType::get(b.getContext()),
+                                  number);
+}
+
+Value LaunchBuilder::getSize(Value memref, int64_t dim) {
+  return b.createOrFold<arith::IndexCastOp>(
+      b.getI64Type(), memref::DimOp::create(b, memref, dim));
+}
+
+Value LaunchBuilder::getTensorMap(Value memref, std::array<Value, 3> sizes,
+                                  std::array<Value, 2> strides,
+                                  std::array<int64_t, 3> box) {
+  SmallVector<Value> arguments{getPointer(memref), int32(dtype)};
+  arguments.append(sizes.begin(), sizes.end());
+  for (Value stride : strides)
+    arguments.push_back(arith::MulIOp::create(b, stride, int64(2)));
+  for (int64_t size : box)
+    arguments.push_back(int32(size));
+  arguments.push_back(int32(kSwizzle128));
+  return func::CallOp::create(b, encode, arguments).getResult(0);
+}
+
+Value LaunchBuilder::getRanksMap(Value memref, std::array<int64_t, 3> box) {
+  Value r = getSize(memref, 2), tokens = getSize(memref, 1);
+  return getTensorMap(memref, {r, tokens, getSize(memref, 0)},
+                      {r, arith::MulIOp::create(b, r, tokens)}, box);
+}
+
+void LaunchBuilder::launch(gpu::GPUModuleOp kernels, const Kernel &kernel,
+                           SmallVector<Value> arguments, Value tokens,
+                           int64_t rows, int64_t tilesPerRow) {
+  func::FuncOp count = declare(kMultiprocessors, {}, b.getI32Type());
+  auto index = [&](int64_t value) -> Value {
+    return arith::ConstantIndexOp::create(b, value);
+  };
+  Value multiprocessors = arith::IndexCastOp::create(
+      b, b.getIndexType(),
+      func::CallOp::create(b, count, ValueRange()).getResult(0));
+  Value all = arith::IndexCastOp::create(b, b.getIndexType(), tokens);
+  Value tiles = arith::MulIOp::create(
+      b, arith::CeilDivUIOp::create(b, all, index(rows)), index(tilesPerRow));
+  Value blocks = arith::MinUIOp::create(b, multiprocessors, tiles);
+  arguments.push_back(arith::TruncIOp::create(b, b.getI32Type(), tokens));
+  Value one = index(1);
+  auto symbol =
+      SymbolRefAttr::get(kernels.getSymNameAttr(),
+                         {FlatSymbolRefAttr::get(b.getContext(), kernel.name)});
+  gpu::LaunchFuncOp::create(b, symbol, gpu::KernelDim3{blocks, one, one},
+                            gpu::KernelDim3{index(kernel.threads), one, one},
+                            int32(kernel.sharedMemoryBytes), arguments);
+  func::ReturnOp::create(b);
+}
+
+Value LaunchBuilder::int64(int64_t value) {
+  return arith::ConstantIntOp::create(b, value, 64);
+}
+Value LaunchBuilder::int32(int64_t value) {
+  return arith::ConstantIntOp::create(b, value, 32);
+}
+
+func::FuncOp LaunchBuilder::declare(StringRef name, ArrayRef<Type> arguments,
+                                    Type result) {
+  if (auto declared = module.lookupSymbol<func::FuncOp>(name))
+    return declared;
+  OpBuilder builder = OpBuilder::atBlockEnd(module.getBody());
+  auto declared =
+      func::FuncOp::create(builder, module.getLoc(), name,
+                           builder.getFunctionType(arguments, result));
+  declared.setPrivate();
+  return declared;
+}
+
+void LaunchFunctions::call(ImplicitLocOpBuilder &b, StringRef name,
+                           ValueRange operands,
+                           function_ref<func::FuncOp(StringRef)> create) {
+  std::string key = name.str();
+  llvm::raw_string_ostream stream(key);
+  llvm::interleaveComma(operands.getTypes(), stream);
+  func::FuncOp &function = functions[key];
+  if (!function)
+    function = create(name);
+  func::CallOp::create(b, function, operands);
+}
+
+gpu::GPUModuleOp structured::getHopperKernels(ModuleOp module,
+                                              std::string &name) {
+  auto kernels = module.lookupSymbol<gpu::GPUModuleOp>(kKernels);
+  if (!kernels) {
+    OpBuilder builder = OpBuilder::atBlockEnd(module.getBody());
+    module->setAttr(gpu::GPUDialect::getContainerModuleAttrName(),
+                    builder.getUnitAttr());
+    kernels = gpu::GPUModuleOp::create(builder, module.getLoc(), kKernels);
+  }
+  name += std::to_string(llvm::range_size(kernels.getOps<LLVM::LLVMFuncOp>()));
+  return kernels;
+}

@@ -1,0 +1,85 @@
+// Part of the Structured project, under the Apache License v2.0 with LLVM
+// Exceptions. See LICENSE for license information.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+
+// Launches of the kernels for Hopper (Structured/Kernels/Hopper.h) on memrefs.
+
+#ifndef STRUCTURED_LIB_CONVERSION_HOPPERLAUNCH_H
+#define STRUCTURED_LIB_CONVERSION_HOPPERLAUNCH_H
+
+#include "Structured/Kernels/Hopper.h"
+
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/IR/ImplicitLocOpBuilder.h"
+#include "llvm/ADT/StringMap.h"
+
+#include <array>
+
+namespace structured {
+
+/// Builds a function that launches a kernel on the buffers that it is given.
+class LaunchBuilder {
+public:
+  LaunchBuilder(mlir::ModuleOp module, mlir::Location loc, llvm::StringRef name,
+                mlir::ValueRange operands, mlir::Type elementType);
+
+  mlir::Value getOperand(unsigned index) { return function.getArgument(index); }
+
+  /// The address of a memref's first element, in device memory.
+  mlir::Value getPointer(mlir::Value memref);
+
+  /// Dimension `dim` as an i64.
+  mlir::Value getSize(mlir::Value memref, int64_t dim);
+
+  /// The descriptor of an array of two-byte elements, innermost dimension
+  /// first; strides are in elements.
+  mlir::Value getTensorMap(mlir::Value memref, std::array<mlir::Value, 3> sizes,
+                           std::array<mlir::Value, 2> strides,
+                           std::array<int64_t, 3> box);
+
+  /// That of [blocks, T, r], as it is stored.
+  mlir::Value getRanksMap(mlir::Value memref, std::array<int64_t, 3> box);
+
+  /// Launches `kernel` on as many blocks as there are multiprocessors, or
+  /// tiles: `tilesPerRow` for each `rows` of the `tokens` (i64), which are the
+  /// last argument.
+  void launch(mlir::gpu::GPUModuleOp kernels, const Kernel &kernel,
+              llvm::SmallVector<mlir::Value> arguments, mlir::Value tokens,
+              int64_t rows, int64_t tilesPerRow);
+
+  mlir::Value int64(int64_t value);
+  mlir::Value int32(int64_t value);
+
+  mlir::func::FuncOp function;
+
+private:
+  mlir::func::FuncOp declare(llvm::StringRef name,
+                             llvm::ArrayRef<mlir::Type> arguments,
+                             mlir::Type result);
+
+  mlir::ModuleOp module;
+  int64_t dtype;
+  mlir::ImplicitLocOpBuilder b;
+  mlir::func::FuncOp encode;
+};
+
+/// The functions that a pass has made, one for each kind of launch.
+class LaunchFunctions {
+public:
+  /// Calls the function for such operands, which `create` makes.
+  void call(mlir::ImplicitLocOpBuilder &b, llvm::StringRef name,
+            mlir::ValueRange operands,
+            llvm::function_ref<mlir::func::FuncOp(llvm::StringRef)> create);
+
+private:
+  llvm::StringMap<mlir::func::FuncOp> functions;
+};
+
+/// The module of the kernels for Hopper in `module`; completes `name`, of a
+/// kernel that is added next, by its number.
+mlir::gpu::GPUModuleOp getHopperKernels(mlir::ModuleOp module,
+                                        std::string &name);
+
+} // namespace structured
+
+#endif // STRUCTURED_LIB_CONVERSION_HOPPERLAUNCH_H
