@@ -11,7 +11,16 @@
 
 #include "Cuda/CudaApi.h"
 
+#include <mutex>
+
 namespace structured::runtime {
+
+/// The order of a device's runs with resident kernels (ResidentTurn.h).
+struct ResidentOrder {
+  std::mutex mutex;
+  /// The end of the last one; null before the first.
+  CUevent last = nullptr;
+};
 
 /// A device with its primary context, which other libraries of the process
 /// (PyTorch) use too. Lives until the process ends.
@@ -31,6 +40,7 @@ public:
   int multiprocessorCount = 0;
   /// Bytes of shared memory that a block can have.
   int maxSharedMemory = 0;
+  mutable ResidentOrder residentOrder;
 
   /// Fails, saying why, if the device cannot run code for `arch`: "sm_90"
   /// needs a compute capability of at least 9.0, "sm_90a" exactly 9.0,

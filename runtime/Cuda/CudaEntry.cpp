@@ -98,8 +98,8 @@ Result<void> CudaEntry::enqueue(const structuredRtTensor *inputs,
     appendDescriptor(data, input.shape, input.rank, inputWords);
   }
 
-  CudaRun run(*program, state->arena, state->tensorMaps, state->matmuls, stream,
-              isCapturing);
+  CudaRun run(*program, state->arena, state->tensorMaps, state->matmuls,
+              state->scratch, stream, isCapturing);
   results.assign(getNumResultWords(*info), 0);
   {
     CudaRun::Scope scope(run);
@@ -107,6 +107,8 @@ Result<void> CudaEntry::enqueue(const structuredRtTensor *inputs,
   }
   if (run.lastKernel)
     state->lastKernel = run.lastKernel->getName();
+  run.end();
+  state->hasResidentKernels = run.hasResidentKernels;
   if (!isCapturing)
     run.note(state->recordLast(stream));
   if (Result<void> done = run.getResult(); !done)
@@ -276,7 +278,8 @@ CudaEntry::capture(const structuredRtTensor *inputs,
     cuda.cuGraphDestroy(graph);
   if (!done)
     return Error{done.error()};
-  std::unique_ptr<Graph> result(new CudaGraph(*state, exec));
+  std::unique_ptr<Graph> result(
+      new CudaGraph(*state, exec, state->hasResidentKernels));
   if (Result<void> kept =
           keepOnDevice(readResults(*info, words.data()), outputs);
       !kept)

@@ -9,6 +9,7 @@
 #include "Cuda/CudaRun.h"
 
 #include <atomic>
+#include <utility>
 
 namespace structured::runtime {
 
@@ -26,11 +27,31 @@ CudaRun::Scope::Scope(CudaRun &run) : previous(current) { current = &run; }
 
 CudaRun::Scope::~Scope() { current = previous; }
 
-void CudaRun::launch(Kernel &kernel, const LaunchConfig &config,
-                     void **parameters) {
+void CudaRun::launch(Kernel &kernel, LaunchConfig config, void **parameters) {
+  config.isProgrammatic |= std::exchange(isNextProgrammatic, false);
+  config.isCooperative |= std::exchange(isNextCooperative, false);
   note(kernel.launch(config, stream, parameters));
   lastKernel = &kernel;
   check("kernel '" + kernel.getName() + "' failed");
+}
+
+void *CudaRun::getScratch(int64_t number, int64_t bytes, int64_t blocks) {
+  if (blocks > context().multiprocessorCount) {
+    note(Error{"a kernel needs " + std::to_string(blocks) +
+               " multiprocessors at the same time; " + context().name +
+               " has " + std::to_string(context().multiprocessorCount)});
+    return nullptr;
+  }
+  Result<void *> memory = scratch.get(number, bytes, stream, !isCapturing);
+  if (!memory) {
+    note(Error{memory.error()});
+    return nullptr;
+  }
+  // A graph takes its turn when it is launched.
+  hasResidentKernels = true;
+  if (!isCapturing)
+    note(turn.begin(stream));
+  return *memory;
 }
 
 void CudaRun::multiply(const MatmulRequest &request) {

@@ -12,6 +12,8 @@
 #include "Cuda/Arena.h"
 #include "Cuda/CudaProgram.h"
 #include "Cuda/Matmul.h"
+#include "Cuda/ResidentTurn.h"
+#include "Cuda/Scratch.h"
 #include "Cuda/TensorMaps.h"
 
 #include <optional>
@@ -25,9 +27,10 @@ namespace structured::runtime {
 class CudaRun {
 public:
   CudaRun(CudaProgram &program, Arena &arena, TensorMaps &tensorMaps,
-          Matmuls &matmuls, CUstream stream, bool isCapturing)
+          Matmuls &matmuls, Scratch &scratch, CUstream stream, bool isCapturing)
       : program(program), arena(arena), tensorMaps(tensorMaps),
-        matmuls(matmuls), stream(stream), isCapturing(isCapturing) {}
+        matmuls(matmuls), scratch(scratch), stream(stream),
+        isCapturing(isCapturing), turn(program.getContext()) {}
 
   /// The calling thread's run; null outside of one, and null after a failure.
   static CudaRun *get();
@@ -58,7 +61,14 @@ public:
     return error ? Result<void>(Error{*error}) : Result<void>();
   }
 
-  void launch(Kernel &kernel, const LaunchConfig &config, void **parameters);
+  void launch(Kernel &kernel, LaunchConfig config, void **parameters);
+
+  /// The scratch memory of a resident kernel with so many blocks, whose turn it
+  /// is from now on until `end`; null after a failure.
+  void *getScratch(int64_t number, int64_t bytes, int64_t blocks);
+
+  /// To be called when the host code has returned.
+  void end() { note(turn.end(stream)); }
 
   void multiply(const MatmulRequest &request);
 
@@ -68,15 +78,20 @@ public:
   Arena &arena;
   TensorMaps &tensorMaps;
   Matmuls &matmuls;
+  Scratch &scratch;
   const CUstream stream;
   const bool isCapturing;
   /// The kernel that was launched last.
   const Kernel *lastKernel = nullptr;
+  /// What the next launch asks for in addition.
+  bool isNextProgrammatic = false, isNextCooperative = false;
+  bool hasResidentKernels = false;
 
 private:
   /// Waits for what was enqueued, if launches are to be checked.
   void check(const std::string &what);
 
+  ResidentTurn turn;
   std::optional<std::string> error;
 };
 

@@ -11,6 +11,7 @@
 
 #include "Cuda/Arena.h"
 #include "Cuda/Matmul.h"
+#include "Cuda/Scratch.h"
 #include "Cuda/TensorMaps.h"
 
 #include <mutex>
@@ -22,8 +23,8 @@ namespace structured::runtime {
 /// current.
 struct EntryState {
   explicit EntryState(const CudaContext &context)
-      : context(context), arena(context), tensorMaps(context),
-        matmuls(context) {}
+      : context(context), arena(context), tensorMaps(context), matmuls(context),
+        scratch(context) {}
   ~EntryState();
 
   /// Lets `stream` wait for the entry's last run, wherever it was enqueued.
@@ -36,11 +37,14 @@ struct EntryState {
   Arena arena;
   TensorMaps tensorMaps;
   Matmuls matmuls;
+  Scratch scratch;
   /// Of the runs that are given none.
   CUstream stream = nullptr;
   /// The end of the last run, if there was one.
   CUevent done = nullptr;
   bool hasRun = false;
+  /// Whether the last run had resident kernels (ResidentTurn.h).
+  bool hasResidentKernels = false;
   std::string lastKernel;
 };
 

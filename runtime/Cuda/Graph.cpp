@@ -8,6 +8,8 @@
 
 #include "Cuda/Graph.h"
 
+#include "Cuda/ResidentTurn.h"
+
 namespace structured::runtime {
 
 CudaGraph::~CudaGraph() {
@@ -20,9 +22,14 @@ Result<void> CudaGraph::launch(void *stream) const {
   ContextScope scope(state.context);
   auto *cudaStream = static_cast<CUstream>(stream);
   Result<void> done = state.waitForLast(cudaStream);
+  ResidentTurn turn(state.context);
+  if (done && hasResidentKernels)
+    done = turn.begin(cudaStream);
   if (done)
     done = state.context.api.check(
         state.context.api.cuGraphLaunch(exec, cudaStream), "cuGraphLaunch");
+  if (Result<void> ended = turn.end(cudaStream); done)
+    done = ended;
   if (done)
     done = state.recordLast(cudaStream);
   return done;

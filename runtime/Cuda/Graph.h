@@ -17,7 +17,8 @@ namespace structured::runtime {
 /// A graph of an entry's run; the entry must outlive it.
 class CudaGraph : public Graph {
 public:
-  CudaGraph(EntryState &state, CUgraphExec exec) : state(state), exec(exec) {}
+  CudaGraph(EntryState &state, CUgraphExec exec, bool hasResidentKernels)
+      : state(state), exec(exec), hasResidentKernels(hasResidentKernels) {}
   ~CudaGraph() override;
 
   Result<void> launch(void *stream) const override;
@@ -25,6 +26,7 @@ public:
 private:
   EntryState &state;
   CUgraphExec exec;
+  bool hasResidentKernels;
 };
 
 } // namespace structured::runtime

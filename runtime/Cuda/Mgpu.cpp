@@ -129,6 +129,27 @@ STRUCTURED_MGPU void structuredCudaLaunch(
   launch(function, config, parameters);
 }
 
+/// Attributes of the next launch by one of the functions above, in addition to
+/// its own: `flags` as for structuredCudaLaunch.
+STRUCTURED_MGPU void structuredCudaNextLaunch(int32_t flags) {
+  CudaRun *run = CudaRun::get();
+  if (!run)
+    return;
+  run->isNextProgrammatic = flags & 1;
+  run->isNextCooperative = flags & 2;
+}
+
+/// `bytes` (a multiple of 4) of memory of the entry, zeroed before the first
+/// run, that keep their contents from run to run, for a kernel of `blocks`
+/// blocks that wait for each other. Each such kernel of an entry has a `number`
+/// of its own. It is an error if the device has fewer multiprocessors than
+/// `blocks`. Runs and graphs that call this take turns on their device.
+STRUCTURED_MGPU void *structuredCudaScratch(int64_t number, int64_t bytes,
+                                            int32_t blocks) {
+  CudaRun *run = CudaRun::get();
+  return run ? run->getScratch(number, bytes, blocks) : nullptr;
+}
+
 /// The number of multiprocessors of the run's device, for persistent grids.
 STRUCTURED_MGPU int32_t structuredCudaMultiprocessorCount(void) {
   CudaRun *run = CudaRun::get();

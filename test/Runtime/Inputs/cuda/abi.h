@@ -60,4 +60,6 @@ void structuredCudaLaunch(void *function, int64_t gx, int64_t gy, int64_t gz,
                           int64_t bx, int64_t by, int64_t bz, int32_t cx,
                           int32_t cy, int32_t cz, int32_t dynamicSmem,
                           int32_t flags, void **params);
+void structuredCudaNextLaunch(int32_t flags);
+void *structuredCudaScratch(int64_t number, int64_t bytes, int32_t blocks);
 int32_t structuredCudaMultiprocessorCount(void);

@@ -251,6 +251,88 @@ static void testGraph(float *x) {
   CHECK(structuredRtCudaFree(memory) == 0);
 }
 
+/* Memory that kernels keep from run to run, and runs that take turns. */
+static void testResident(float *x) {
+  void *streams[2], *memory = deviceCopy(x, 64);
+  for (int i = 0; i < 2; ++i)
+    CHECK(structuredRtCudaStreamCreate(&streams[i]) == 0);
+  structuredRtTensor input = makeInput(memory, 4), y, z;
+  structuredRtGraph *graph = NULL;
+  CHECK_FAILS(structuredRtGraphCapture(module, find("forgetful"), &input, 1, &y,
+                                       1, &graph),
+              "entry 'forgetful': scratch memory 1: the run before the capture "
+              "did not use it");
+  emptyLog();
+  CHECK(structuredRtEntryRunOnStream(module, find("resident"), &input, 1, &y, 1,
+                                     streams[0]) == 0);
+  checkOnDevice(&y, x, 1);
+  /* Both memories are zeroed, and that is waited for (the last wait is
+   * checkOnDevice's), before a kernel may see them. */
+  CHECK(countCalls("cuMemsetD32Async") == 2);
+  CHECK(countCalls("cuStreamSynchronize") == 3);
+  /* A run of another entry on another stream waits for that one. */
+  emptyLog();
+  CHECK(structuredRtEntryRunOnStream(module, find("resident2"), &input, 1, &y,
+                                     1, streams[1]) == 0);
+  checkOnDevice(&y, x, 1);
+  CHECK(countCalls("cuStreamWaitEvent") == 1);
+  CHECK(countCalls("cuEventRecord") == 2);
+  /* From then on also for the last one of its own; one without such kernels
+   * only for that. */
+  emptyLog();
+  CHECK(structuredRtEntryRunOnStream(module, find("resident"), &input, 1, &y, 1,
+                                     streams[0]) == 0);
+  checkOnDevice(&y, x, 2);
+  CHECK(countCalls("cuStreamWaitEvent") == 2);
+  CHECK(countCalls("cuEventRecord") == 2);
+  CHECK(countCalls("cuMemsetD32Async") == 0);
+  CHECK(countCalls("cuMemAlloc_v2") == 0);
+  CHECK(structuredRtEntryRunOnStream(module, find("plus1"), &input, 1, &y, 1,
+                                     streams[1]) == 0);
+  CHECK(countCalls("cuStreamWaitEvent") == 3);
+  CHECK(countCalls("cuEventRecord") == 3);
+  /* A graph takes its turn when it is launched; the capture has one in the run
+   * before it. */
+  emptyLog();
+  CHECK(structuredRtGraphCapture(module, find("resident"), &input, 1, &z, 1,
+                                 &graph) == 0);
+  CHECK(countCalls("cuStreamWaitEvent") == 2);
+  CHECK(countCalls("cuEventRecord") == 2);
+  CHECK(countCalls("cuMemsetD32Async") == 0);
+  for (int i = 4; i < 7; ++i) {
+    emptyLog();
+    CHECK(structuredRtGraphLaunch(graph, streams[i % 2]) == 0);
+    CHECK(countCalls("cuStreamWaitEvent") == 2);
+    CHECK(countCalls("cuEventRecord") == 2);
+    checkOnDevice(&z, x, (float)i);
+  }
+  /* One without such kernels does not. */
+  structuredRtGraphFree(graph);
+  CHECK(structuredRtGraphCapture(module, find("plus3"), &input, 1, &z, 1,
+                                 &graph) == 0);
+  emptyLog();
+  CHECK(structuredRtGraphLaunch(graph, streams[0]) == 0);
+  CHECK(countCalls("cuStreamWaitEvent") == 1);
+  CHECK(countCalls("cuEventRecord") == 1);
+  structuredRtGraphFree(graph);
+  for (int i = 0; i < 2; ++i)
+    CHECK(structuredRtCudaStreamDestroy(streams[i]) == 0);
+  CHECK(structuredRtCudaFree(memory) == 0);
+}
+
+static void *countMany(void *entry) {
+  float x[16] = {0};
+  structuredRtTensor input = makeInput(x, 4), y;
+  float before = 0;
+  for (int i = 0; i < 100; ++i) {
+    CHECK(structuredRtEntryRun(module, find(entry), &input, 1, &y, 1) == 0);
+    CHECK(((float *)y.data)[0] > before);
+    before = ((float *)y.data)[0];
+    structuredRtTensorFree(&y);
+  }
+  return NULL;
+}
+
 static int deleted;
 static void noteDeletion(DLManagedTensor *managed) {
   (void)managed;
@@ -371,6 +453,7 @@ int main(int argc, char **argv) {
   testMaps(x[0]);
   testManyMaps(x[0]);
   testGraph(x[0]);
+  testResident(x[0]);
   testDLPack(x[0]);
   testErrors(x[0]);
   testHost(x[1], 0);
@@ -378,6 +461,12 @@ int main(int argc, char **argv) {
   pthread_t threads[2];
   for (int i = 0; i < 2; ++i)
     CHECK(pthread_create(&threads[i], NULL, runMany, x[i]) == 0);
+  for (int i = 0; i < 2; ++i)
+    CHECK(pthread_join(threads[i], NULL) == 0);
+
+  for (int i = 0; i < 2; ++i)
+    CHECK(pthread_create(&threads[i], NULL, countMany,
+                         i ? "resident" : "resident2") == 0);
   for (int i = 0; i < 2; ++i)
     CHECK(pthread_join(threads[i], NULL) == 0);
 

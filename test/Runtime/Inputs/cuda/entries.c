@@ -44,8 +44,22 @@ static void load(const Launch *launch, void **parameters) {
                           j * map->strides[0] + k * 4);
 }
 
+// Adds how often it has run with this memory to each word of it: y[i] = x[i] +
+// that number. The words must be equal before, 0 the first time.
+static void count_(const Launch *launch, void **parameters) {
+  float *y = *(float **)parameters[0], *x = *(float **)parameters[1];
+  uint32_t *scratch = *(uint32_t **)parameters[2];
+  for (int i = 0; i < 16; ++i)
+    if (scratch[i]++ != scratch[15] - (i == 15))
+      abort();
+  for (unsigned i = 0; i < launch->grid[0] * launch->block[0]; ++i)
+    y[i] = x[i] + scratch[0];
+}
+
 static const Image image = {
-    "KERNELS", 2, {{"increment", increment, 2}, {"load", load, 2}}};
+    "KERNELS",
+    3,
+    {{"increment", increment, 2}, {"load", load, 2}, {"count", count_, 3}}};
 #endif
 static const char ptx[] = "this is no code";
 
@@ -163,6 +177,30 @@ void constant(void **args) {
       (MemRef2){(float *)0xdeadbeef, data, 0, {1, 4}, {4, 1}};
 }
 
+// x plus the number of the run: a kernel whose memory keeps its contents, and
+// another one with its own. Only the first is launched programmatically.
+static void countRuns(void **args, int64_t number) {
+  MemRef2 *x = ARGUMENT(MemRef2, 1);
+  void *module = mgpuModuleLoad((void *)&image, sizeof(image));
+  void *function = mgpuModuleGetFunction(module, "count");
+  float *y = allocate(count(x)), *z = allocate(count(x));
+  void *scratch = structuredCudaScratch(number, 64, 132);
+  void *params[] = {&y, &x->aligned, &scratch};
+  structuredCudaNextLaunch(1);
+  mgpuLaunchKernel(function, x->sizes[0], 1, 1, 4, 1, 1, 0, stream, params,
+                   NULL, 3);
+  void *other = structuredCudaScratch(number + 1, 64, 1);
+  if (scratch == other)
+    abort();
+  void *otherParams[] = {&z, &x->aligned, &other};
+  mgpuLaunchKernel(function, x->sizes[0], 1, 1, 4, 1, 1, 0, stream, otherParams,
+                   NULL, 3);
+  returnDense(args, y);
+}
+
+void resident(void **args) { countRuns(args, 0); }
+void resident2(void **args) { countRuns(args, -7); }
+
 //===-- Entries that fail -------------------------------------------------===//
 
 // A launch with the sizes GRID, BLOCK, CLUSTER, SHARED of the environment.
@@ -240,4 +278,19 @@ void growing(void **args) {
   MemRef2 *x = ARGUMENT(MemRef2, 1);
   returnDense(args, increment4(x->aligned, count(x)));
   allocate((numRuns++ + 1) << 20);
+}
+
+// Scratch memory of SCRATCH bytes for BLOCKS blocks, after 64 bytes for 1.
+void scratch(void **args) {
+  structuredCudaScratch(0, 64, 1);
+  structuredCudaScratch(atoll(getenv("NUMBER")), atoll(getenv("SCRATCH")),
+                        atoi(getenv("BLOCKS")));
+  returnDense(args, ARGUMENT(MemRef2, 1)->aligned);
+}
+
+// Scratch memory that the run before did not use.
+void forgetful(void **args) {
+  static int numRuns = 0;
+  structuredCudaScratch(numRuns++, 64, 1);
+  returnDense(args, ARGUMENT(MemRef2, 1)->aligned);
 }
