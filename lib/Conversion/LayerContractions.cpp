@@ -7,6 +7,8 @@
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
+#include "mlir/IR/Matchers.h"
+#include "mlir/Interfaces/ViewLikeInterface.h"
 
 using namespace mlir;
 using namespace structured;
@@ -66,4 +68,45 @@ void structured::addBlastStage3(ImplicitLocOpBuilder &b, BlastMatmulOp op,
   contract(b, z, op.getU(), o,
            {/*z [i,t,r]=*/{0, 1, 3}, /*u [i,p,r]=*/{0, 2, 3},
             /*o [t,i,p]=*/{1, 0, 2}});
+}
+
+bool structured::takeZeroFill(Value buffer, Operation *op) {
+  auto getBase = [](Value value) {
+    while (auto view = value.getDefiningOp<ViewLikeOpInterface>())
+      value = view.getViewSource();
+    return value;
+  };
+  auto getWhole = [](Value value) {
+    while (Operation *reshape = value.getDefiningOp()) {
+      if (!isa<memref::ExpandShapeOp, memref::CollapseShapeOp>(reshape))
+        break;
+      value = reshape->getOperand(0);
+    }
+    return value;
+  };
+  Value base = getBase(buffer);
+  if (!base.getDefiningOp<memref::AllocOp>())
+    return false;
+  for (Operation *before = op->getPrevNode(); before;
+       before = before->getPrevNode()) {
+    if (isa<ViewLikeOpInterface>(before) || isMemoryEffectFree(before))
+      continue;
+    bool touches =
+        before->getNumRegions() != 0 && !isa<linalg::LinalgOp>(before);
+    for (Value operand : before->getOperands())
+      touches |=
+          isa<BaseMemRefType>(operand.getType()) && getBase(operand) == base;
+    if (!touches)
+      continue;
+    auto fill = dyn_cast<linalg::FillOp>(before);
+    if (!fill || fill.getOutputs().front().getType().isIntOrIndexOrFloat() ||
+        !matchPattern(fill.getInputs().front(), m_AnyZeroFloat()))
+      return false;
+    // Of all that the product writes, and no more.
+    if (getWhole(fill.getOutputs().front()) != getWhole(buffer))
+      return false;
+    fill->erase();
+    return true;
+  }
+  return false;
 }

@@ -35,6 +35,10 @@ void addBlastStage1(mlir::ImplicitLocOpBuilder &b, BlastMatmulOp op,
 void addBlastStage3(mlir::ImplicitLocOpBuilder &b, BlastMatmulOp op,
                     mlir::Value z);
 
+/// If nothing but a fill with zeros has been written into `buffer` since it was
+/// allocated or last read, before `op`: removes the fill and returns true.
+bool takeZeroFill(mlir::Value buffer, mlir::Operation *op);
+
 } // namespace structured
 
 #endif // STRUCTURED_LIB_CONVERSION_LAYERCONTRACTIONS_H

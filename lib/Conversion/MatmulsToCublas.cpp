@@ -18,9 +18,7 @@
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/IR/ImplicitLocOpBuilder.h"
-#include "mlir/IR/Matchers.h"
 #include "mlir/IR/SymbolTable.h"
-#include "mlir/Interfaces/ViewLikeInterface.h"
 #include "llvm/ADT/StringMap.h"
 
 namespace structured {
@@ -462,48 +460,6 @@ static void declareMatmul(ModuleOp module) {
   func::FuncOp::create(builder, module.getLoc(), kMatmul,
                        builder.getFunctionType(types, {}))
       .setPrivate();
-}
-
-/// If nothing but a fill with zeros has been written into `buffer` since it was
-/// allocated or last read, before `op`: removes the fill and returns true.
-static bool takeZeroFill(Value buffer, Operation *op) {
-  auto getBase = [](Value value) {
-    while (auto view = value.getDefiningOp<ViewLikeOpInterface>())
-      value = view.getViewSource();
-    return value;
-  };
-  auto getWhole = [](Value value) {
-    while (Operation *reshape = value.getDefiningOp()) {
-      if (!isa<memref::ExpandShapeOp, memref::CollapseShapeOp>(reshape))
-        break;
-      value = reshape->getOperand(0);
-    }
-    return value;
-  };
-  Value base = getBase(buffer);
-  if (!base.getDefiningOp<memref::AllocOp>())
-    return false;
-  for (Operation *before = op->getPrevNode(); before;
-       before = before->getPrevNode()) {
-    if (isa<ViewLikeOpInterface>(before) || isMemoryEffectFree(before))
-      continue;
-    bool touches = before->getNumRegions() != 0 && !isa<LinalgOp>(before);
-    for (Value operand : before->getOperands())
-      touches |=
-          isa<BaseMemRefType>(operand.getType()) && getBase(operand) == base;
-    if (!touches)
-      continue;
-    auto fill = dyn_cast<linalg::FillOp>(before);
-    if (!fill || fill.getOutputs().front().getType().isIntOrIndexOrFloat() ||
-        !matchPattern(fill.getInputs().front(), m_AnyZeroFloat()))
-      return false;
-    // Of all that the product writes, and no more.
-    if (getWhole(fill.getOutputs().front()) != getWhole(buffer))
-      return false;
-    fill->erase();
-    return true;
-  }
-  return false;
 }
 
 /// cuBLASLt may round a product to the type of D before it adds C to it. Makes
