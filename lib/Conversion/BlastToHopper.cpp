@@ -6,6 +6,7 @@
 #include "LayerContractions.h"
 
 #include "Structured/Conversion/Passes.h"
+#include "Structured/Kernels/BlastDecode.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
@@ -15,6 +16,7 @@
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
+#include "mlir/Interfaces/ViewLikeInterface.h"
 #include "llvm/Support/MathExtras.h"
 
 namespace structured {
@@ -49,6 +51,18 @@ static BlastProblem getProblem(BlastMatmulOp op) {
           op.getRank()};
 }
 
+/// Whether the buffer is a parameter, which no kernel writes.
+static bool isParameter(Value buffer) {
+  while (auto view = buffer.getDefiningOp<ViewLikeOpInterface>())
+    buffer = view.getViewSource();
+  auto argument = dyn_cast<BlockArgument>(buffer);
+  auto function =
+      argument ? dyn_cast<func::FuncOp>(argument.getOwner()->getParentOp())
+               : func::FuncOp();
+  return function && argument.getOwner()->isEntryBlock() &&
+         function.getArgAttr(argument.getArgNumber(), kParameterAttrName);
+}
+
 namespace {
 struct BlastToHopper : structured::impl::BlastToHopperBase<BlastToHopper> {
   using BlastToHopperBase::BlastToHopperBase;
@@ -75,9 +89,18 @@ private:
     std::optional<int64_t> tokens;
     if (!ShapedType::isDynamic(size))
       tokens = size;
+    std::string noDecode;
+    if (tokens && *tokens <= kMaxDecodeTokens) {
+      noDecode = lowerDecode(op, problem, {*tokens, multiprocessors});
+      if (noDecode.empty())
+        return "";
+    }
     if (tokens && *tokens < minTokens)
-      return "it has " + std::to_string(*tokens) + " tokens, fewer than " +
-             std::to_string(minTokens);
+      return !noDecode.empty()
+                 ? noDecode
+                 : "it has " + std::to_string(*tokens) + " tokens, more than " +
+                       std::to_string(kMaxDecodeTokens) + " and fewer than " +
+                       std::to_string(minTokens);
     BlastMixSchedule schedule = getBlastMixSchedule(problem, tokens);
     bool isFused = std::max(problem.bIn, problem.bOut) <= maxFusedBlocks &&
                    !checkBlastMix(problem, schedule);
@@ -105,6 +128,48 @@ private:
     memref::DeallocOp::create(b, z);
     op.erase();
     return "";
+  }
+
+  /// Lowers a layer for few tokens to one kernel, or says why it is left.
+  std::string lowerDecode(BlastMatmulOp op, const BlastProblem &problem,
+                          const BlastDecodeSchedule &schedule) {
+    if (std::optional<std::string> reason = checkBlastDecode(problem, schedule))
+      return *reason;
+    if (!takeZeroFill(op.getInit(), op))
+      return "it adds to its init, which the kernel for few tokens cannot";
+    // The kernel reads Vt, S and U while the kernel before it may still run.
+    bool isProgrammatic = isParameter(op.getVt()) && isParameter(op.getS()) &&
+                          isParameter(op.getU());
+    SmallVector<Value> operands{op.getInput(), op.getVt(), op.getS(), op.getU(),
+                                op.getInit()};
+    LocBuilder b(op.getLoc(), op);
+    functions.call(b, isProgrammatic ? "blast_decode" : "blast_decode_in_turn",
+                   operands, [&](StringRef name) {
+                     return launchDecode(op, problem, schedule, operands, name,
+                                         isProgrammatic);
+                   });
+    op.erase();
+    return "";
+  }
+
+  /// A function of X, Vt, S, U and O.
+  func::FuncOp launchDecode(BlastMatmulOp op, const BlastProblem &problem,
+                            const BlastDecodeSchedule &schedule,
+                            ValueRange operands, StringRef functionName,
+                            bool isProgrammatic) {
+    std::string name = functionName.str() + "_";
+    gpu::GPUModuleOp kernels = getHopperKernels(getOperation(), name);
+    Kernel kernel = buildBlastDecode(kernels, name, problem, schedule);
+    LaunchBuilder launch(getOperation(), op.getLoc(), functionName, operands,
+                         problem.elementType);
+    SmallVector<Value> arguments;
+    for (unsigned i = 0; i < operands.size(); ++i)
+      arguments.push_back(launch.getPointer(launch.getOperand(i)));
+    int64_t blocks = getBlastDecodeBlocks(problem, schedule);
+    arguments.push_back(launch.getScratch(
+        numScratches++, getBlastDecodeScratch(problem, schedule), blocks));
+    launch.launch(kernels, kernel, arguments, blocks, isProgrammatic);
+    return launch.function;
   }
 
   /// A function of X, Vt, S and Z.
@@ -154,5 +219,6 @@ private:
   }
 
   LaunchFunctions functions;
+  int64_t numScratches = 0;
 };
 } // namespace

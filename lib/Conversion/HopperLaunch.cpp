@@ -17,6 +17,10 @@ static constexpr llvm::StringLiteral kTensorMap = "structuredCudaTensorMap3D";
 static constexpr llvm::StringLiteral kMultiprocessors =
     "structuredCudaMultiprocessorCount";
 static constexpr llvm::StringLiteral kKernels = "hopper";
+static constexpr llvm::StringLiteral kScratch = "structuredCudaScratch";
+static constexpr llvm::StringLiteral kNextLaunch = "structuredCudaNextLaunch";
+/// Programmatic dependent launch, as a flag of a launch.
+static constexpr int64_t kProgrammatic = 1;
 /// structuredRtDType, and the runtime's numbers of swizzles.
 static constexpr int64_t kF16 = 2, kBF16 = 3, kSwizzle128 = 3;
 
@@ -29,11 +33,6 @@ LaunchBuilder::LaunchBuilder(ModuleOp module, Location loc, StringRef name,
   function.setPrivate();
   SymbolTable(module).insert(function);
   b.setInsertionPointToStart(function.addEntryBlock());
-  Type pointer = LLVM::LLVMPointerType::get(b.getContext());
-  SmallVector<Type> types{pointer, b.getI32Type()};
-  types.append(5, b.getI64Type());
-  types.append(4, b.getI32Type());
-  encode = declare(kTensorMap, types, pointer);
 }
 
 Value LaunchBuilder::getPointer(Value memref) {
@@ -58,6 +57,8 @@ Value LaunchBuilder::getTensorMap(Value memref, std::array<Value, 3> sizes,
   for (int64_t size : box)
     arguments.push_back(int32(size));
   arguments.push_back(int32(kSwizzle128));
+  func::FuncOp encode = declare(kTensorMap, ValueRange(arguments).getTypes(),
+                                arguments.front().getType());
   return func::CallOp::create(b, encode, arguments).getResult(0);
 }
 
@@ -71,9 +72,6 @@ void LaunchBuilder::launch(gpu::GPUModuleOp kernels, const Kernel &kernel,
                            SmallVector<Value> arguments, Value tokens,
                            int64_t rows, int64_t tilesPerRow) {
   func::FuncOp count = declare(kMultiprocessors, {}, b.getI32Type());
-  auto index = [&](int64_t value) -> Value {
-    return arith::ConstantIndexOp::create(b, value);
-  };
   Value multiprocessors = arith::IndexCastOp::create(
       b, b.getIndexType(),
       func::CallOp::create(b, count, ValueRange()).getResult(0));
@@ -82,6 +80,28 @@ void LaunchBuilder::launch(gpu::GPUModuleOp kernels, const Kernel &kernel,
       b, arith::CeilDivUIOp::create(b, all, index(rows)), index(tilesPerRow));
   Value blocks = arith::MinUIOp::create(b, multiprocessors, tiles);
   arguments.push_back(arith::TruncIOp::create(b, b.getI32Type(), tokens));
+  launch(kernels, kernel, arguments, blocks);
+}
+
+Value LaunchBuilder::getScratch(int64_t number, int64_t bytes, int64_t blocks) {
+  SmallVector<Value> arguments{int64(number), int64(bytes), int32(blocks)};
+  func::FuncOp scratch = declare(kScratch, ValueRange(arguments).getTypes(),
+                                 LLVM::LLVMPointerType::get(b.getContext()));
+  return func::CallOp::create(b, scratch, arguments).getResult(0);
+}
+
+void LaunchBuilder::launch(gpu::GPUModuleOp kernels, const Kernel &kernel,
+                           ArrayRef<Value> arguments, int64_t blocks,
+                           bool isProgrammatic) {
+  if (isProgrammatic) {
+    func::FuncOp next = declare(kNextLaunch, b.getI32Type(), {});
+    func::CallOp::create(b, next, int32(kProgrammatic));
+  }
+  launch(kernels, kernel, arguments, index(blocks));
+}
+
+void LaunchBuilder::launch(gpu::GPUModuleOp kernels, const Kernel &kernel,
+                           ValueRange arguments, Value blocks) {
   Value one = index(1);
   auto symbol =
       SymbolRefAttr::get(kernels.getSymNameAttr(),
@@ -92,6 +112,9 @@ void LaunchBuilder::launch(gpu::GPUModuleOp kernels, const Kernel &kernel,
   func::ReturnOp::create(b);
 }
 
+Value LaunchBuilder::index(int64_t value) {
+  return arith::ConstantIndexOp::create(b, value);
+}
 Value LaunchBuilder::int64(int64_t value) {
   return arith::ConstantIntOp::create(b, value, 64);
 }
@@ -99,14 +122,14 @@ Value LaunchBuilder::int32(int64_t value) {
   return arith::ConstantIntOp::create(b, value, 32);
 }
 
-func::FuncOp LaunchBuilder::declare(StringRef name, ArrayRef<Type> arguments,
-                                    Type result) {
+func::FuncOp LaunchBuilder::declare(StringRef name, TypeRange arguments,
+                                    TypeRange results) {
   if (auto declared = module.lookupSymbol<func::FuncOp>(name))
     return declared;
   OpBuilder builder = OpBuilder::atBlockEnd(module.getBody());
   auto declared =
       func::FuncOp::create(builder, module.getLoc(), name,
-                           builder.getFunctionType(arguments, result));
+                           builder.getFunctionType(arguments, results));
   declared.setPrivate();
   return declared;
 }

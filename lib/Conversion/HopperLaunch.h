@@ -47,20 +47,32 @@ public:
               llvm::SmallVector<mlir::Value> arguments, mlir::Value tokens,
               int64_t rows, int64_t tilesPerRow);
 
+  /// Memory that launches keep data in from one to the next, zeroed before the
+  /// first, for a kernel whose `blocks` wait for each other. Each such kernel
+  /// of a module has a `number`.
+  mlir::Value getScratch(int64_t number, int64_t bytes, int64_t blocks);
+
+  /// Launches `kernel` on `blocks`; with `isProgrammatic` it may begin before
+  /// the kernel before it has ended.
+  void launch(mlir::gpu::GPUModuleOp kernels, const Kernel &kernel,
+              llvm::ArrayRef<mlir::Value> arguments, int64_t blocks,
+              bool isProgrammatic);
+
   mlir::Value int64(int64_t value);
   mlir::Value int32(int64_t value);
 
   mlir::func::FuncOp function;
 
 private:
-  mlir::func::FuncOp declare(llvm::StringRef name,
-                             llvm::ArrayRef<mlir::Type> arguments,
-                             mlir::Type result);
+  mlir::func::FuncOp declare(llvm::StringRef name, mlir::TypeRange arguments,
+                             mlir::TypeRange results);
+  mlir::Value index(int64_t value);
+  void launch(mlir::gpu::GPUModuleOp kernels, const Kernel &kernel,
+              mlir::ValueRange arguments, mlir::Value blocks);
 
   mlir::ModuleOp module;
   int64_t dtype;
   mlir::ImplicitLocOpBuilder b;
-  mlir::func::FuncOp encode;
 };
 
 /// The functions that a pass has made, one for each kind of launch.

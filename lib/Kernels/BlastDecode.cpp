@@ -38,7 +38,6 @@ using llvm::divideCeil;
 static constexpr int64_t kWarpLanes = 32;
 static constexpr int64_t kWarps = 16;
 static constexpr int64_t kThreads = kWarps * kWarpLanes;
-static constexpr int64_t kMaxTokens = 16;
 /// Tokens of an operand of mma.sync, and rows of a load of weights.
 static constexpr int64_t kOctet = 8;
 /// Elements of the dimension summed over that a warp loads at a time, of
@@ -176,8 +175,8 @@ structured::checkBlastDecode(const BlastProblem &problem,
   if (p % 8 || q % 8 || problem.rank % 8)
     return "its blocks of " + text(p) + " x " + text(q) + " or its rank " +
            text(problem.rank) + " are not multiples of 8";
-  if (schedule.tokens < 1 || schedule.tokens > kMaxTokens)
-    return "it is for 1 to " + text(kMaxTokens) + " tokens, not " +
+  if (schedule.tokens < 1 || schedule.tokens > kMaxDecodeTokens)
+    return "it is for 1 to " + text(kMaxDecodeTokens) + " tokens, not " +
            text(schedule.tokens);
   if (problem.bOut > schedule.multiprocessors)
     return "it has " + text(problem.bOut) + " block rows, more than the " +
@@ -186,7 +185,7 @@ structured::checkBlastDecode(const BlastProblem &problem,
   int64_t largest =
       std::max({problem.n * problem.rank, problem.m * problem.rank,
                 problem.bOut * problem.bIn * problem.rank,
-                2 * problem.bOut * kMaxTokens * problem.rank});
+                2 * problem.bOut * kMaxDecodeTokens * problem.rank});
   if (largest > std::numeric_limits<int32_t>::max() / kElementBytes)
     return "one of its factors has more than 2 GiB";
   DecodeShape shape(problem, schedule);

@@ -53,6 +53,7 @@ void structured::buildCudaTensorPipeline(OpPassManager &pm,
 void structured::buildCudaBufferPipeline(OpPassManager &pm,
                                          const CudaPipelineOptions &options) {
   // Tensors to buffers.
+  pm.addPass(createCloneFills());
   pm.addPass(bufferization::createEmptyTensorEliminationPass());
   bufferization::OneShotBufferizePassOptions bufferize;
   bufferize.bufferizeFunctionBoundaries = true;
@@ -65,8 +66,11 @@ void structured::buildCudaBufferPipeline(OpPassManager &pm,
 
   // Layers to kernels of ours where these are faster, all others and
   // contractions to library calls.
-  if (StringRef(options.chip).starts_with("sm_90a"))
-    pm.addPass(createBlastToHopper());
+  if (StringRef(options.chip).starts_with("sm_90a")) {
+    BlastToHopperOptions hopper;
+    hopper.multiprocessors = options.multiprocessors;
+    pm.addPass(createBlastToHopper(hopper));
+  }
   pm.addPass(createMatmulsToCublas());
   // Everything else to kernels. They are outlined before buffers are placed, so
   // that their operands are in plain sight.

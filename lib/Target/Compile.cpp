@@ -78,6 +78,7 @@ LogicalResult Compiler::runPipeline(Half half, const CpuTarget &target) {
   if (isCuda()) {
     CudaPipelineOptions pipelineOptions;
     pipelineOptions.chip = options.chip;
+    pipelineOptions.multiprocessors = options.multiprocessors;
     (half == Half::Tensors ? buildCudaTensorPipeline
                            : buildCudaBufferPipeline)(pm, pipelineOptions);
     return pm.run(*module);
@@ -176,6 +177,9 @@ LogicalResult Compiler::run() {
   if (isCuda()) {
     if (llvm::Error error = checkChip(options.chip))
       return report(std::move(error));
+    if (options.multiprocessors < 1)
+      return report("--multiprocessors: a GPU has at least 1, not " +
+                    std::to_string(options.multiprocessors));
     llvm::Expected<std::string> found = findPtxas(options.ptxas);
     if (!found)
       return report(found.takeError());

@@ -39,7 +39,8 @@ void *CudaRun::getScratch(int64_t number, int64_t bytes, int64_t blocks) {
   if (blocks > context().multiprocessorCount) {
     note(Error{"a kernel needs " + std::to_string(blocks) +
                " multiprocessors at the same time; " + context().name +
-               " has " + std::to_string(context().multiprocessorCount)});
+               " has " + std::to_string(context().multiprocessorCount) +
+               " (structured-compile --multiprocessors)"});
     return nullptr;
   }
   Result<void *> memory = scratch.get(number, bytes, stream, !isCapturing);

@@ -8,6 +8,7 @@
 # RUN: FileCheck %s < %t/remarks
 # RUN: grep -c "kernel 'blast_stages12_[0-9]*': .*; 0 bytes spill stores, 0 bytes spill loads" %t/remarks | FileCheck %s --check-prefix=FUSED
 # RUN: grep -c "kernel 'blast_stage2_[0-9]*': .*; 0 bytes spill stores, 0 bytes spill loads" %t/remarks | FileCheck %s --check-prefix=MIX
+# RUN: grep -c "kernel 'blast_decode_[0-9]*': .*; 0 bytes spill stores, 0 bytes spill loads" %t/remarks | FileCheck %s --check-prefix=DECODE
 # RUN: llvm-readobj --file-headers %t/layers.cubin | FileCheck %s --check-prefix=CUBIN
 """Every kind of kernel for BLAST layers, assembled: none spills registers.
 
@@ -17,11 +18,14 @@ One layer for each kind: (b_out, b_in, r, T), by element type.
 # CHECK-NOT: wgmma{{.*}}serial
 # FUSED: {{^}}14{{$}}
 # MIX: {{^}}8{{$}}
+# DECODE: {{^}}14{{$}}
 # CUBIN: Machine: {{.*}}(0xBE)
 
 FUSED = [(1, 1, 64, 512), (2, 2, 1024, 4096), (2, 2, 1000, 300), (2, 1, 96, 512),
          (1, 2, 96, 512), (2, 2, 64, None), (4, 4, 64, 512)]
 MIX = [(3, 5, 88, 512), (8, 8, 1000, 300), (16, 16, 64, 512), (16, 12, 96, None)]
+DECODE = [(1, 1, 8, 1), (2, 2, 1024, 1), (16, 16, 1024, 1), (16, 16, 1024, 4), (3, 5, 88, 7),
+          (16, 16, 1000, 16), (64, 48, 512, 9)]
 
 
 def layer(name, dtype, b_out, b_in, rank, tokens):
@@ -29,10 +33,16 @@ def layer(name, dtype, b_out, b_in, rank, tokens):
     types = [f"{t}x{n}", f"{b_out}x32x{rank}", f"{b_out}x{b_in}x{rank}", f"{b_in}x{rank}x64",
              f"{t}x{m}"]
     x, u, s, vt, y = (f"tensor<{shape}x{dtype}>" for shape in types)
-    return f"""func.func @{name}(%x: {x}, %y0: {y}) -> {y} {{
+    size = "%t" if tokens is None else ""
+    return f"""func.func @{name}(%x: {x}) -> {y} {{
   %u = structured.parameter "{name}.U" : {u}
   %s = structured.parameter "{name}.S" : {s}
   %vt = structured.parameter "{name}.Vt" : {vt}
+  %zero = arith.constant 0.0 : {dtype}
+  %c0 = arith.constant 0 : index
+  %t = tensor.dim %x, %c0 : {x}
+  %e = tensor.empty({size}) : {y}
+  %y0 = linalg.fill ins(%zero : {dtype}) outs(%e : {y}) -> {y}
   %y = structured.blast.matmul ins(%x, %u, %s, %vt : {x}, {u}, {s}, {vt}) outs(%y0 : {y}) -> {y}
   return %y : {y}
 }}
@@ -40,5 +50,5 @@ def layer(name, dtype, b_out, b_in, rank, tokens):
 
 
 for dtype in ("bf16", "f16"):
-    for index, sizes in enumerate(FUSED + MIX):
+    for index, sizes in enumerate(FUSED + MIX + DECODE):
         print(layer(f"{dtype}_{index}", dtype, *sizes))

@@ -53,6 +53,11 @@ int main(int argc, char **argv) {
   cl::opt<std::string, true> chip(
       "chip", cl::desc("GPU to compile for (default: sm_90a)"),
       cl::location(options.chip), cl::init("sm_90a"), cl::cat(category));
+  cl::opt<int64_t, true> multiprocessors(
+      "multiprocessors",
+      cl::desc("Multiprocessors of the GPU (default: 132, as H100 SXM and "
+               "H200)"),
+      cl::location(options.multiprocessors), cl::init(132), cl::cat(category));
   cl::opt<std::string, true> ptxas(
       "ptxas", cl::desc("NVIDIA's assembler (default: looked for)"),
       cl::value_desc("file"), cl::location(options.ptxas), cl::cat(category));

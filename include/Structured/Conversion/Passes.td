@@ -687,6 +687,43 @@ def ConstantsToArguments
   ];
 }
 
+def CloneFills : Pass<"structured-clone-fills", "::mlir::ModuleOp"> {
+  let summary = "give each op that adds to a fill a fill of its own";
+  let description = [{
+    Clones a `linalg.fill` that several ops use, for each that adds to it. CSE
+    makes the zeros that layers of the same size add to one tensor, which
+    bufferization then copies for each of them. A fill of its own costs no copy,
+    and lowerings that need not add leave it out
+    (`structured-matmuls-to-cublas`, `structured-blast-to-hopper`).
+
+    Before:
+
+    ```mlir
+    %e = tensor.empty() : tensor<4x12xf32>
+    %z = linalg.fill ins(%zero : f32) outs(%e : tensor<4x12xf32>) -> tensor<4x12xf32>
+    %a = structured.linear ins(%x, %v : …) outs(%z : tensor<4x12xf32>) -> tensor<4x12xf32>
+    %b = structured.linear ins(%x, %w : …) outs(%z : tensor<4x12xf32>) -> tensor<4x12xf32>
+    ```
+
+    After:
+
+    ```mlir
+    %e0 = tensor.empty() : tensor<4x12xf32>
+    %z0 = linalg.fill ins(%zero : f32) outs(%e0 : tensor<4x12xf32>) -> tensor<4x12xf32>
+    %a = structured.linear ins(%x, %v : …) outs(%z0 : tensor<4x12xf32>) -> tensor<4x12xf32>
+    %e = tensor.empty() : tensor<4x12xf32>
+    %z = linalg.fill ins(%zero : f32) outs(%e : tensor<4x12xf32>) -> tensor<4x12xf32>
+    %b = structured.linear ins(%x, %w : …) outs(%z : tensor<4x12xf32>) -> tensor<4x12xf32>
+    ```
+
+    The example is run in test/Conversion/CloneFills/basic.mlir.
+  }];
+  let dependentDialects = [
+    "::mlir::linalg::LinalgDialect", "::mlir::tensor::TensorDialect"
+  ];
+  let statistics = [Statistic<"numFills", "num-fills", "Fills cloned">];
+}
+
 def BlastToHopper : Pass<"structured-blast-to-hopper", "::mlir::ModuleOp"> {
   let summary = "lower BLAST layers on memrefs to tensor-core kernels for Hopper";
   let description = [{
@@ -701,6 +738,12 @@ def BlastToHopper : Pass<"structured-blast-to-hopper", "::mlir::ModuleOp"> {
     The launch stands in a private function of the layer's buffers, one for each
     kind of layer, in which the runtime is asked for the descriptors of the
     operands.
+
+    A layer of a static number of tokens, at most 16, whose init is zeros becomes
+    one kernel (Structured/Kernels/BlastDecode.h) whose blocks wait for each
+    other: the runtime is asked for the memory in which they exchange Z. If the
+    factors are parameters the kernel is launched programmatically: it reads
+    them while the kernel before it is still running.
 
     Before:
 
@@ -719,17 +762,35 @@ def BlastToHopper : Pass<"structured-blast-to-hopper", "::mlir::ModuleOp"> {
     memref.dealloc %z : memref<2x512x64xbf16>
     ```
 
-    The example is run in test/Conversion/BlastToHopper/basic.mlir. A layer that
-    no kernel can take is left for `structured-matmuls-to-cublas`, with a remark
-    that says why.
+    Few tokens, before:
+
+    ```mlir
+    linalg.fill ins(%zero : bf16) outs(%y : memref<4x256xbf16>)
+    structured.blast.matmul ins(%x, %u, %s, %vt : memref<4x256xbf16>,
+        memref<2x128x64xbf16>, memref<2x2x64xbf16>, memref<2x64x128xbf16>)
+        outs(%y : memref<4x256xbf16>)
+    ```
+
+    After:
+
+    ```mlir
+    call @blast_decode(%x, %vt, %s, %u, %y) : …
+    ```
+
+    The examples are run in test/Conversion/BlastToHopper/basic.mlir and
+    decode.mlir. A layer that no kernel can take is left for
+    `structured-matmuls-to-cublas`, with a remark that says why.
   }];
   let options = [
     Option<"minTokens", "min-tokens", "int64_t", /*default=*/"256",
-           "Leave layers with fewer tokens">,
+           "Leave layers with fewer tokens, but for at most 16">,
     Option<"maxFusedBlocks", "max-fused-blocks", "int64_t", /*default=*/"4",
            "Block rows and columns up to which the first two stages are one "
            "kernel; with more, its tiles are so small that it is slower than two "
-           "(docs/Hopper.md)">
+           "(docs/Hopper.md)">,
+    Option<"multiprocessors", "multiprocessors", "int64_t", /*default=*/"132",
+           "Multiprocessors of the GPU, on all of which a layer for few tokens "
+           "runs; one with fewer cannot run it">
   ];
   let dependentDialects = [
     "::mlir::arith::ArithDialect", "::mlir::func::FuncDialect",

@@ -20,9 +20,12 @@
 
 namespace structured {
 
+/// The most tokens of a decode kernel.
+inline constexpr int64_t kMaxDecodeTokens = 16;
+
 /// What a decode kernel is built for.
 struct BlastDecodeSchedule {
-  /// The number of tokens, 1 to 16.
+  /// The number of tokens, 1 to `kMaxDecodeTokens`.
   int64_t tokens = 1;
   /// Multiprocessors, and so the most thread blocks that run at the same time.
   int64_t multiprocessors = 132;

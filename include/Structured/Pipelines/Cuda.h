@@ -20,6 +20,10 @@ struct CudaPipelineOptions : mlir::PassPipelineOptions<CudaPipelineOptions> {
   Option<std::string> chip{*this, "chip",
                            llvm::cl::desc("GPU to compile for, by LLVM's name"),
                            llvm::cl::init("sm_90a")};
+  Option<int64_t> multiprocessors{
+      *this, "multiprocessors",
+      llvm::cl::desc("Multiprocessors of the GPU, for kernels that take all"),
+      llvm::cl::init(132)};
   Option<bool> fuse{*this, "fuse",
                     llvm::cl::desc("Put ops on the same rows into one kernel"),
                     llvm::cl::init(true)};

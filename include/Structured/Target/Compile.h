@@ -47,6 +47,8 @@ struct CompileOptions {
   std::string cpu = "native";
   /// The GPU's architecture, by NVIDIA's name.
   std::string chip = "sm_90a";
+  /// Multiprocessors of the GPU; layers for few tokens run on all of them.
+  int64_t multiprocessors = 132;
   /// NVIDIA's assembler; empty: looked for (findPtxas).
   std::string ptxas;
   /// Run on OpenMP's threads.

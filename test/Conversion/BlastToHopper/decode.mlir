@@ -1,0 +1,79 @@
+// RUN: structured-opt %s --structured-blast-to-hopper --split-input-file | FileCheck %s
+
+// The second example of the pass's description.
+
+// CHECK-LABEL: func.func @decode(
+// CHECK-SAME: %[[X:.*]]: memref<4x256xbf16>, %[[U:.*]]: memref<2x128x64xbf16> {{{.*}}}, %[[S:.*]]: memref<2x2x64xbf16> {{{.*}}}, %[[VT:.*]]: memref<2x64x128xbf16> {{{.*}}})
+// CHECK-NOT: linalg.fill
+// CHECK: %[[Y:.*]] = memref.alloc() : memref<4x256xbf16>
+// CHECK: call @blast_decode(%[[X]], %[[VT]], %[[S]], %[[U]], %[[Y]])
+// CHECK: %[[Z:.*]] = memref.alloc() : memref<4x256xbf16>
+// A second layer of the same kind shares the function, and so the kernel's memory.
+// CHECK: call @blast_decode(%[[Y]], %[[VT]], %[[S]], %[[U]], %[[Z]])
+// CHECK-NOT: structured.blast.matmul
+func.func @decode(%x: memref<4x256xbf16>,
+                  %u: memref<2x128x64xbf16> {structured.parameter = "U"},
+                  %s: memref<2x2x64xbf16> {structured.parameter = "S"},
+                  %vt: memref<2x64x128xbf16> {structured.parameter = "Vt"}) -> memref<4x256xbf16> {
+  %zero = arith.constant 0.0 : bf16
+  %y = memref.alloc() : memref<4x256xbf16>
+  linalg.fill ins(%zero : bf16) outs(%y : memref<4x256xbf16>)
+  structured.blast.matmul ins(%x, %u, %s, %vt : memref<4x256xbf16>,
+      memref<2x128x64xbf16>, memref<2x2x64xbf16>, memref<2x64x128xbf16>)
+      outs(%y : memref<4x256xbf16>)
+  %z = memref.alloc() : memref<4x256xbf16>
+  linalg.fill ins(%zero : bf16) outs(%z : memref<4x256xbf16>)
+  structured.blast.matmul ins(%y, %u, %s, %vt : memref<4x256xbf16>,
+      memref<2x128x64xbf16>, memref<2x2x64xbf16>, memref<2x64x128xbf16>)
+      outs(%z : memref<4x256xbf16>)
+  return %z : memref<4x256xbf16>
+}
+// CHECK: gpu.module @hopper
+// CHECK: llvm.func @blast_decode_0(
+// CHECK-SAME: gpu.kernel, nvvm.kernel, nvvm.maxntid = array<i32: 512>, nvvm.minctasm = 1 : i32
+// CHECK: nvvm.griddepcontrol wait
+// CHECK: ld.relaxed.gpu
+// CHECK: func.func private @blast_decode(
+// 128 blocks with 2 rows each. 2 · 4 · 64 numbers of 4 bytes, and a counter for each block.
+// CHECK-DAG: %[[NUMBER:.*]] = arith.constant 0 : i64
+// CHECK-DAG: %[[BYTES:.*]] = arith.constant 2560 : i64
+// CHECK-DAG: %[[BLOCKS:.*]] = arith.constant 128 : i32
+// CHECK: %[[SCRATCH:.*]] = call @structuredCudaScratch(%[[NUMBER]], %[[BYTES]], %[[BLOCKS]])
+// CHECK: %[[FLAGS:.*]] = arith.constant 1 : i32
+// CHECK: call @structuredCudaNextLaunch(%[[FLAGS]])
+// CHECK: %[[GRID:.*]] = arith.constant 128 : index
+// CHECK: gpu.launch_func @hopper::@blast_decode_0 blocks in (%[[GRID]], %{{.*}}, %{{.*}}) threads in
+// CHECK-SAME: %[[SCRATCH]] : !llvm.ptr)
+// CHECK: func.func private @structuredCudaScratch(i64, i64, i32) -> !llvm.ptr
+// CHECK: func.func private @structuredCudaNextLaunch(i32)
+// CHECK-NOT: structuredCudaTensorMap3D
+
+// -----
+
+// Factors that are no parameters may be written by the kernel before: no kernel begins before it has ended.
+// Each kind of layer has a kernel and memory of its own.
+
+// CHECK-LABEL: func.func @inputs(
+// CHECK: call @blast_decode_in_turn(
+// CHECK: call @blast_decode_in_turn_{{[0-9]+}}(
+func.func @inputs(%x: memref<1x256xf16>, %x2: memref<16x256xf16>, %u: memref<2x128x64xf16>,
+                  %s: memref<2x2x64xf16>,
+                  %vt: memref<2x64x128xf16> {structured.parameter = "Vt"})
+    -> (memref<1x256xf16>, memref<16x256xf16>) {
+  %zero = arith.constant 0.0 : f16
+  %y = memref.alloc() : memref<1x256xf16>
+  linalg.fill ins(%zero : f16) outs(%y : memref<1x256xf16>)
+  structured.blast.matmul ins(%x, %u, %s, %vt : memref<1x256xf16>,
+      memref<2x128x64xf16>, memref<2x2x64xf16>, memref<2x64x128xf16>)
+      outs(%y : memref<1x256xf16>)
+  %y2 = memref.alloc() : memref<16x256xf16>
+  linalg.fill ins(%zero : f16) outs(%y2 : memref<16x256xf16>)
+  structured.blast.matmul ins(%x2, %u, %s, %vt : memref<16x256xf16>,
+      memref<2x128x64xf16>, memref<2x2x64xf16>, memref<2x64x128xf16>)
+      outs(%y2 : memref<16x256xf16>)
+  return %y, %y2 : memref<1x256xf16>, memref<16x256xf16>
+}
+// CHECK-NOT: structuredCudaNextLaunch
+// CHECK: func.func private @blast_decode_in_turn_
+// CHECK: arith.constant 1 : i64
+// CHECK-NOT: structuredCudaNextLaunch
