@@ -10,7 +10,8 @@ one process, and prints a table. Without a GPU (or with --compile-only) it only
 compiles; the directory can then be taken to a machine that has a GPU, PyTorch
 and the runtime but no compiler, and run there with --run-only.
 
-Each call is the replay of a CUDA graph. Weights, inputs and outputs are
+Each call is the replay of a CUDA graph, of one layer or, with --chain, of several
+applied in turn, as in a model; times are per layer. Weights, inputs and outputs are
 rotated among as many sets as make them larger than the L2 cache. Each result is
 first compared with the float32 product of the same factors.
 
@@ -43,30 +44,40 @@ def rank(size_out: int, size_in: int, blocks: int, keep: float) -> int:
     return max(16, int(exact) // 16 * 16)
 
 
-def model(tokens: int, m: int, n: int, b: int, r: int) -> str:
-    """The IR of one layer; b = 0: dense."""
-    x, y = f"tensor<{tokens}x{n}xbf16>", f"tensor<{tokens}x{m}xbf16>"
-    factors = ({"W": f"{m}x{n}"} if b == 0 else
-               {"U": f"{b}x{m // b}x{r}", "S": f"{b}x{b}x{r}", "Vt": f"{b}x{r}x{n // b}"})
-    lines = [f"func.func @main(%x: {x} {{structured.name = \"x\"}}) -> {y} {{"]
-    lines += [f"  %{name} = structured.parameter \"{name}\" : tensor<{shape}xbf16>"
-              for name, shape in factors.items()]
-    op = "linear" if b == 0 else "blast.matmul"
-    types = ", ".join([x, *(f"tensor<{shape}xbf16>" for shape in factors.values())])
-    operands = ", ".join(["%x", *(f"%{name}" for name in factors)])
-    lines += ["  %zero = arith.constant 0.0 : bf16", f"  %empty = tensor.empty() : {y}",
-              f"  %init = linalg.fill ins(%zero : bf16) outs(%empty : {y}) -> {y}",
-              f"  %y = structured.{op} ins({operands} : {types}) outs(%init : {y}) -> {y}",
-              f"  return %y : {y}", "}"]
-    return "\n".join(lines) + "\n"
+def model(cell: dict) -> str:
+    """The IR of a cell's layers."""
+    x, y = (f"tensor<{cell['T']}x{cell[size]}xbf16>" for size in "nm")
+    parameters = {name: f"tensor<{'x'.join(map(str, shape))}xbf16>"
+                  for name, shape in shapes(cell).items()}
+    lines = [f"func.func @main(%x: {x} {{structured.name = \"x\"}}) -> {y} {{",
+             "  %zero = arith.constant 0.0 : bf16", f"  %empty = tensor.empty() : {y}",
+             f"  %init = linalg.fill ins(%zero : bf16) outs(%empty : {y}) -> {y}"]
+    lines += [f"  %{name} = structured.parameter \"{name}\" : {shape}"
+              for name, shape in parameters.items()]
+    op = "linear" if cell["b"] == 0 else "blast.matmul"
+    operand = "%x"
+    for index in range(cell["chain"]):
+        factors = [f"{name}{index}" for name in layer_shapes(cell)]
+        types = ", ".join([x, *(parameters[name] for name in factors)])
+        operands = ", ".join([operand, *(f"%{name}" for name in factors)])
+        operand = f"%y{index}"
+        lines.append(f"  {operand} = structured.{op} ins({operands} : {types}) "
+                     f"outs(%init : {y}) -> {y}")
+    return "\n".join([*lines, f"  return {operand} : {y}", "}"]) + "\n"
 
 
-def shapes(cell: dict) -> dict[str, list[int]]:
-    """The parameters of a cell's module."""
+def layer_shapes(cell: dict) -> dict[str, list[int]]:
+    """The factors of one of a cell's layers; b = 0: dense."""
     m, n, b, r = (cell[key] for key in ("m", "n", "b", "r"))
     if b == 0:
         return {"W": [m, n]}
     return {"U": [b, m // b, r], "S": [b, b, r], "Vt": [b, r, n // b]}
+
+
+def shapes(cell: dict) -> dict[str, list[int]]:
+    """The parameters of a cell's module."""
+    return {f"{name}{index}": shape for index in range(cell["chain"])
+            for name, shape in layer_shapes(cell).items()}
 
 
 def make_cells(options: argparse.Namespace) -> list[dict]:
@@ -76,7 +87,8 @@ def make_cells(options: argparse.Namespace) -> list[dict]:
         cells += [{"T": tokens, "m": m, "n": n, "b": b, "r": rank(m, n, b, keep), "keep": keep}
                   for keep, b in itertools.product(options.keep, options.blocks)]
     for cell in cells:
-        cell["name"] = "T{T}-{m}x{n}-b{b}-r{r}".format(**cell)
+        cell["chain"] = options.chain
+        cell["name"] = "T{T}-{m}x{n}-b{b}-r{r}-{chain}".format(**cell)
     return cells
 
 
@@ -87,7 +99,7 @@ def compile_cells(cells: list[dict], options: argparse.Namespace) -> None:
         target = source.with_suffix(".so")
         if target.exists():
             continue
-        write_text(source, model(*(cell[key] for key in ("T", "m", "n", "b", "r"))))
+        write_text(source, model(cell))
         weights = source.with_suffix(".in.safetensors")
         write_zeros(weights, shapes(cell))
         subprocess.run([find_tool("structured-compile"), source, "--target=cuda", "--weights",
@@ -125,9 +137,9 @@ class Layer:
         normal = lambda shape, scale=1.0: (torch.randn(
             shape, generator=generator, device="cuda") * scale).to(torch.bfloat16)
         for index in range(min(8, max(2, math.ceil(2 * L2_BYTES / (2 * size))))):
-            scale = {"U": cell["r"] ** -0.5 if cell["r"] else 1, "S": 1.0,
-                     "Vt": (cell["n"] / max(cell["b"], 1)) ** -0.5, "W": cell["n"] ** -0.5}
-            weights = {name: normal(shape, scale[name]) for name, shape in shapes(cell).items()}
+            # Sums over the last dimension, and of S over the second, keep the variance.
+            weights = {name: normal(shape, shape[1 if name[0] == "S" else -1] ** -0.5)
+                       for name, shape in shapes(cell).items()}
             path = directory / f"{cell['name']}.{index}.safetensors"
             save_file({name: value.cpu() for name, value in weights.items()}, path)
             module = runtime.Module.load(directory / f"{cell['name']}.so", path)
@@ -139,31 +151,40 @@ class Layer:
         import torch
         _, x, weights = self.sets[index]
         x = x.float()
-        if "W" in weights:
-            return x @ weights["W"].float().T
-        u, s, vt = (weights[name].float() for name in ("U", "S", "Vt"))
-        y = torch.einsum("tjq,jrq->jtr", x.view(len(x), len(vt), -1), vt)
-        z = torch.einsum("ijr,jtr->itr", s, y)
-        return torch.einsum("itr,ipr->tip", z, u).reshape(len(x), -1)
+        for layer in range(self.cell["chain"]):
+            factors = [weights[f"{name}{layer}"].float() for name in layer_shapes(self.cell)]
+            if self.cell["b"] == 0:
+                x = x @ factors[0].T
+                continue
+            u, s, vt = factors
+            y = torch.einsum("tjq,jrq->jtr", x.view(len(x), len(vt), -1), vt)
+            z = torch.einsum("ijr,jtr->itr", s, y)
+            x = torch.einsum("itr,ipr->tip", z, u).reshape(len(x), -1)
+        return x
 
     def rivals(self, options: argparse.Namespace) -> dict:
         """Name -> a function of a set's number."""
         import torch
+        def chain(layer):
+            def apply(i):
+                _, x, weights = self.sets[i]
+                for index in range(self.cell["chain"]):
+                    x = layer(x, *(weights[f"{name}{index}"]
+                                   for name in layer_shapes(self.cell)))
+                return x
+            return apply
+
         if self.cell["b"] == 0:
-            outputs = [x.new_empty(self.cell["T"], self.cell["m"]) for _, x, _ in self.sets]
-            return {"torch.mm": lambda i: torch.mm(self.sets[i][1], self.sets[i][2]["W"].T,
-                                                   out=outputs[i])}
+            return {"torch.mm": chain(lambda x, w: torch.mm(x, w.T))}
 
         def blast(x, u, s, vt):
             y = torch.bmm(x.view(len(x), len(vt), -1).transpose(0, 1), vt.transpose(1, 2))
             z = (s.unsqueeze(2) * y.unsqueeze(0)).sum(1)
             return torch.bmm(z, u.transpose(1, 2)).transpose(0, 1).reshape(len(x), -1)
 
-        call = lambda f: lambda i: f(self.sets[i][1],
-                                     *(self.sets[i][2][name] for name in ("U", "S", "Vt")))
-        result = {"torch": call(blast)} if options.eager else {}
+        result = {"torch": chain(blast)} if options.eager else {}
         if options.inductor:
-            result["torch.compile"] = call(torch.compile(blast, dynamic=False))
+            result["torch.compile"] = chain(torch.compile(blast, dynamic=False))
         return result
 
 
@@ -183,7 +204,7 @@ def run_cells(cells: list[dict], options: argparse.Namespace) -> list[dict]:
                 result = torch.from_dlpack(result).float()
                 reference = layer.reference(index)
                 error = ((result - reference).norm() / reference.norm()).item()
-                if not error < TOLERANCE:
+                if not error < TOLERANCE * layer.cell["chain"] ** 0.5:
                     raise SystemExit(f"{layer.cell['name']}: error {error:.2e}")
                 graphs.append(module.capture(x))
             layer.cell["error"] = error
@@ -193,18 +214,19 @@ def run_cells(cells: list[dict], options: argparse.Namespace) -> list[dict]:
             for rival, function in layer.rivals(options).items():
                 calls[name, rival] = (stream, replay(function, len(layer.sets), stream),
                                       len(layer.sets))
-        times = measure(calls, options.repeat)
+        times = {key: seconds / options.chain
+                 for key, seconds in measure(calls, options.repeat).items()}
         dense = [value for (name, _), value in times.items() if "-b0-" in name]
         best_dense = min(dense)
         for layer in layers:
             cell = layer.cell
-            multiply_adds = cell["T"] * sum(map(math.prod, shapes(cell).values()))
+            multiply_adds = cell["T"] * sum(map(math.prod, layer_shapes(cell).values()))
             for (name, who), seconds in times.items():
                 if name == cell["name"]:
                     records.append(cell | {
                         "who": who, "us": seconds * 1e6, "dense_us": best_dense * 1e6,
                         "tflops": 2 * multiply_adds / seconds / 1e12})
-                    print("{name:28} {who:14} {us:9.1f} us  {tflops:6.0f} TFLOP/s  {speedup:5.2f} x dense"
+                    print("{name:30} {who:14} {us:9.2f} us  {tflops:6.0f} TFLOP/s  {speedup:5.2f} x dense"
                           .format(**records[-1], speedup=best_dense / seconds), flush=True)
         write_json(options.out / "results.json", records)
         del layers, calls
@@ -249,7 +271,7 @@ def measure(calls: dict, repeat: int) -> dict:
 
 def markdown(records: list[dict]) -> str:
     rows = [[record["T"], f"{record['n']} → {record['m']}", record["b"] or "dense",
-             record["r"] or "", f"{record['keep']:g}", record["who"], f"{record['us']:.1f}",
+             record["r"] or "", f"{record['keep']:g}", record["who"], f"{record['us']:.2f}",
              f"{record['tflops']:.0f}", f"{record['dense_us'] / record['us']:.2f}"]
             for record in records]
     return table(["T", "layer", "b", "r", "keep", "", "µs", "TFLOP/s", "× dense"], rows) + "\n"
@@ -264,12 +286,16 @@ def main() -> int:
     parser.add_argument("--sizes", type=size, nargs="+", default=[(4096, 4096)], metavar="MxN")
     parser.add_argument("--blocks", type=int, nargs="+", default=[2, 4, 8, 16])
     parser.add_argument("--keep", type=float, nargs="+", default=[0.5])
+    parser.add_argument("--chain", type=int, default=1,
+                        help="layers of a module, applied in turn; they must be square then")
     parser.add_argument("--repeat", type=int, default=7)
     parser.add_argument("--eager", action="store_true", help="time PyTorch's operations too")
     parser.add_argument("--inductor", action="store_true", help="time torch.compile too")
     parser.add_argument("--compile-only", action="store_true")
     parser.add_argument("--run-only", action="store_true")
     options = parser.parse_args()
+    if options.chain > 1 and any(m != n for m, n in options.sizes):
+        parser.error("--chain: a layer is not square")
     options.out.mkdir(parents=True, exist_ok=True)
     cells = make_cells(options)
     if not options.run_only:
