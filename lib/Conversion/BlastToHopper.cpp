@@ -135,6 +135,8 @@ private:
                           const BlastDecodeSchedule &schedule) {
     if (std::optional<std::string> reason = checkBlastDecode(problem, schedule))
       return *reason;
+    if (getElementTypeOrSelf(op.getInit()) != problem.elementType)
+      return "its result is not of its factors' type";
     if (!takeZeroFill(op.getInit(), op))
       return "it adds to its init, which the kernel for few tokens cannot";
     // The kernel reads Vt, S and U while the kernel before it may still run.

@@ -74,6 +74,19 @@ func.func @few_tokens_sizes(%x: memref<1x24xf16>, %u: memref<2x8x8xf16>, %s: mem
 
 // -----
 
+func.func @few_tokens_wide(%x: memref<1x16xf16>, %u: memref<2x8x8xf16>, %s: memref<2x2x8xf16>,
+                           %vt: memref<2x8x8xf16>) -> memref<1x16xf32> {
+  %zero = arith.constant 0.0 : f32
+  %y = memref.alloc() : memref<1x16xf32>
+  linalg.fill ins(%zero : f32) outs(%y : memref<1x16xf32>)
+  // expected-remark @below {{no Hopper kernel: its result is not of its factors' type}}
+  structured.blast.matmul ins(%x, %u, %s, %vt : memref<1x16xf16>, memref<2x8x8xf16>,
+      memref<2x2x8xf16>, memref<2x8x8xf16>) outs(%y : memref<1x16xf32>)
+  return %y : memref<1x16xf32>
+}
+
+// -----
+
 func.func @few_tokens_strided(%x: memref<1x16xf16, strided<[32, 1]>>, %u: memref<2x8x8xf16>,
                               %s: memref<2x2x8xf16>, %vt: memref<2x8x8xf16>, %y: memref<1x16xf16>) {
   // expected-remark @below {{no Hopper kernel: an operand is not contiguous}}

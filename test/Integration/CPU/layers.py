@@ -38,21 +38,28 @@ def random(shape, dtype):
 
 
 class Layer:
-    """One layer op as an entry: input 0 is X, input 1 the init; factors are
-    parameters, or inputs after them."""
+    """One layer op as an entry: input 0 is X, input 1 the init, if it is not
+    zeros; factors are parameters, or inputs after them."""
 
     def __init__(self, name, kind, op, tokens, n, m, factors, dtype, init_dtype=None,
-                 dynamic=False, factors_as_inputs=False, attributes=""):
+                 dynamic=False, factors_as_inputs=False, zero_init=False, attributes=""):
         self.name, self.kind, self.dtype = name, kind, dtype
         self.init_dtype = init_dtype or dtype
         self.tokens, self.n, self.m = tokens, n, m
         self.factors, self.factors_as_inputs = factors, factors_as_inputs
+        self.zero_init = zero_init
         t = None if dynamic else tokens[0]
         x, y = tensor((t, n), dtype), tensor((t, m), self.init_dtype)
         types = [tensor(f.shape, dtype) for f in factors]
         names = [f"%f{i}" for i in range(len(factors))]
-        arguments = [f"%x: {x}", f"%y0: {y}"]
-        body = ""
+        arguments = [f"%x: {x}"]
+        if zero_init:
+            body = (f"  %zero = arith.constant 0.0 : {self.init_dtype}\n"
+                    f"  %e = tensor.empty() : {y}\n"
+                    f"  %y0 = linalg.fill ins(%zero : {self.init_dtype}) outs(%e : {y}) -> {y}\n")
+        else:
+            arguments.append(f"%y0: {y}")
+            body = ""
         for index, (factor, factor_type) in enumerate(zip(names, types)):
             if factors_as_inputs:
                 arguments.append(f"{factor}: {factor_type}")
@@ -73,8 +80,12 @@ class Layer:
             weight = round_to(weight, self.dtype)
         for tokens in self.tokens:
             x = random((tokens, self.n), self.dtype)
-            y0 = random((tokens, self.m), self.init_dtype)
-            inputs = [(x, self.dtype), (y0, self.init_dtype)]
+            inputs = [(x, self.dtype)]
+            if self.zero_init:
+                y0 = 0
+            else:
+                y0 = random((tokens, self.m), self.init_dtype)
+                inputs.append((y0, self.init_dtype))
             if self.factors_as_inputs:
                 inputs += [(f, self.dtype) for f in self.factors]
             result = module.run(self.name, inputs, self.init_dtype)

@@ -20,7 +20,14 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE.parent / "CPU"), str(HERE.parent / "CPU" / "Inputs")]
 from harness import ROUNDOFF, Module
-from layers import LAYERS
+from layers import LAYERS, blast
+
+#: Layers for few tokens, which are one kernel each.
+DECODE = [blast([t], b_out, b_in, p, q, r, dtype, zero_init=True,
+                factors_as_inputs=t == 3)
+          for dtype in ("f16", "bf16") for t, b_out, b_in, p, q, r in [
+              (1, 1, 1, 8, 8, 8), (1, 16, 16, 64, 64, 512), (2, 4, 4, 96, 96, 80),
+              (3, 2, 5, 40, 24, 72), (8, 16, 16, 24, 16, 264), (16, 32, 24, 24, 40, 200)]]
 
 
 def rounding(layer):
@@ -29,11 +36,12 @@ def rounding(layer):
 
 def main(directory, make_module=Module):
     weights = {}
-    for layer in LAYERS:
+    layers = LAYERS + DECODE
+    for layer in layers:
         weights.update(layer.weights())
-    module = make_module("".join(layer.mlir for layer in LAYERS), directory, weights,
+    module = make_module("".join(layer.mlir for layer in layers), directory, weights,
                          options=["--target=cuda"])
-    for layer in LAYERS:
+    for layer in layers:
         layer.check(module, "", more=rounding(layer))
     print("all layers agree")
 
