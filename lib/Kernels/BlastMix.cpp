@@ -141,6 +141,10 @@ Kernel BlastMixBuilder::build(StringRef name) {
   s = function.getArgument(3);
   Value tokens = function.getArgument(4);
 
+  b.ifThen(b.isEqual(b.threadIdx(), 0), [&] {
+    for (Value descriptor : {x, vt, z})
+      b.prefetchDescriptor(descriptor);
+  });
   pipeline.emplace(b, shape, getSharedMemory(b, module));
   mixer.emplace(b, problem, kRowsPerWarpgroup, schedule.tileN, s);
   tilesM = b.div(b.add(tokens, schedule.tileM - 1), schedule.tileM);

@@ -9,9 +9,10 @@
 // [block, part, token, rank], rows of 128 bytes with the 128-byte swizzle. Z
 // takes the place of Y.
 //
-// With few blocks the sums are computed element by element, in f32. With more
-// there is a product for each ρ, b_out × b_in times b_in × 8 tokens, on the
-// tensor cores (mma.m16n8k16).
+// The tensor cores mix (mma.m16n8k16). With up to four blocks a product is that
+// of the diagonal matrices of 8 ranks of two block rows and two block columns
+// with Y of these ranks and 8 tokens. With more there is a product for each ρ,
+// b_out × b_in times b_in × 8 tokens.
 
 #ifndef STRUCTURED_LIB_KERNELS_BLOCKMIXER_H
 #define STRUCTURED_LIB_KERNELS_BLOCKMIXER_H
@@ -51,8 +52,10 @@ public:
            int64_t warps);
 
 private:
-  void mixElements(mlir::Value base, mlir::Value chunk, mlir::Value rank);
+  void mixDiagonals(mlir::Value base, mlir::Value chunk, mlir::Value rank);
+  mlir::Value loadDiagonal(int64_t i, int64_t j, mlir::Value rank);
   void mixProducts(mlir::Value base, mlir::Value chunk, mlir::Value rank);
+  void forRows(int64_t step, llvm::function_ref<void(mlir::Value row)> body);
   llvm::SmallVector<mlir::Value> loadScales(mlir::Value rank);
   /// S[i, j, rank …], 8 elements.
   mlir::Value loadScale(mlir::Value i, mlir::Value j, mlir::Value rank);

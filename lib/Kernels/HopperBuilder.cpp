@@ -204,6 +204,10 @@ void HopperBuilder::wait(Value barrier, Value parity) {
 // The copy engine
 //===----------------------------------------------------------------------===//
 
+void HopperBuilder::prefetchDescriptor(Value descriptor) {
+  inlineAsm(Type(), "prefetch.tensormap [$0];", "l", {descriptor});
+}
+
 void HopperBuilder::loadTile(Value target, Value descriptor,
                              ValueRange coordinates, Value barrier) {
   auto toInt = [&](Value pointer) -> Value {
@@ -325,13 +329,47 @@ std::pair<Value, Value> HopperBuilder::unpack(Value packed, Type elementType) {
   };
   return {extend(0), extend(1)};
 }
-void HopperBuilder::storeMatrices(Value address, ArrayRef<Value> packed) {
+/// "{$first, …}", `count` operands of inline assembly.
+static std::string getOperandList(int64_t first, int64_t count) {
+  std::string text;
+  llvm::raw_string_ostream stream(text);
+  stream << "{";
+  llvm::interleaveComma(llvm::seq(first, first + count), stream,
+                        [&](int64_t index) { stream << "$" << index; });
+  stream << "}";
+  return text;
+}
+void HopperBuilder::storeMatrices(Value address, ArrayRef<Value> packed,
+                                  bool transposed) {
   SmallVector<Value> operands{
       LLVM::PtrToIntOp::create(*this, getI32Type(), address)};
   operands.append(packed.begin(), packed.end());
-  inlineAsm(Type(),
-            "stmatrix.sync.aligned.m8n8.x4.shared.b16 [$0], {$1, $2, $3, $4};",
-            "r,r,r,r,r,~{memory}", operands);
+  std::string text = "stmatrix.sync.aligned.m8n8.x" +
+                     std::to_string(packed.size()) +
+                     (transposed ? ".trans" : "") + ".shared.b16 [$0], " +
+                     getOperandList(1, packed.size()) + ";";
+  std::string constraints = "r,";
+  for (size_t i = 0; i < packed.size(); ++i)
+    constraints += "r,";
+  inlineAsm(Type(), text, constraints + "~{memory}", operands);
+}
+SmallVector<Value> HopperBuilder::loadMatrices(Value address, int64_t count) {
+  std::string text = "ldmatrix.sync.aligned.m8n8.x" + std::to_string(count) +
+                     ".shared.b16 " + getOperandList(0, count) + ", [$" +
+                     std::to_string(count) + "];";
+  std::string constraints;
+  for (int64_t i = 0; i < count; ++i)
+    constraints += "=r,";
+  auto type = LLVM::LLVMStructType::getLiteral(
+      getContext(), SmallVector<Type>(count, getI32Type()));
+  Value loaded =
+      inlineAsm(type, text, constraints + "r,~{memory}",
+                {LLVM::PtrToIntOp::create(*this, getI32Type(), address)});
+  SmallVector<Value> matrices;
+  for (int64_t i = 0; i < count; ++i)
+    matrices.push_back(
+        LLVM::ExtractValueOp::create(*this, loaded, ArrayRef<int64_t>(i)));
+  return matrices;
 }
 
 Value HopperBuilder::extract(Value vector, int64_t index) {

@@ -90,6 +90,7 @@ public:
   void wait(Value barrier, Value parity);
 
   // The copy engine.
+  void prefetchDescriptor(Value descriptor);
   void loadTile(Value target, Value descriptor, ValueRange coordinates,
                 Value barrier);
   void storeTile(Value descriptor, Value source, ValueRange coordinates);
@@ -117,9 +118,13 @@ public:
   /// Two f32 as two elements of the type, in an i32; the inverse.
   Value pack(Value low, Value high, mlir::Type elementType);
   std::pair<Value, Value> unpack(Value packed, mlir::Type elementType);
-  /// Four 8 × 8 matrices of two-byte elements, in registers, to the rows of 16
-  /// bytes at `address`, each lane's own.
-  void storeMatrices(Value address, llvm::ArrayRef<Value> packed);
+  /// One, two or four 8 × 8 matrices of two-byte elements, in registers, to the
+  /// rows of 16 bytes at `address`, each lane's own: 8 lanes for each matrix.
+  /// If `transposed`, a row takes what is a column in the registers.
+  void storeMatrices(Value address, llvm::ArrayRef<Value> packed,
+                     bool transposed = false);
+  /// The inverse: `count` matrices.
+  llvm::SmallVector<Value> loadMatrices(Value address, int64_t count);
 
   /// Element `index` of a vector.
   Value extract(Value vector, int64_t index);

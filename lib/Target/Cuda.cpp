@@ -42,7 +42,8 @@ llvm::Expected<std::string> structured::findPtxas(StringRef path) {
   return std::string();
 }
 
-/// A remark for each kernel from what `ptxas -v` says.
+/// A remark for each kernel, and each product that has to wait for others, from
+/// what `ptxas -v` says.
 static void reportKernels(gpu::BinaryOp binary, StringRef log) {
   StringRef kernel, spills;
   SmallVector<StringRef> lines;
@@ -52,6 +53,8 @@ static void reportKernels(gpu::BinaryOp binary, StringRef log) {
         at != StringRef::npos) {
       kernel =
           line.drop_front(at + 26).take_until([](char c) { return c == '\''; });
+    } else if (line.contains("Potential Performance Loss")) {
+      emitRemark(binary.getLoc(), "ptxas: ") << line.trim();
     } else if (line.contains("bytes spill stores")) {
       spills = line.split(", ").second.trim();
     } else if (size_t at = line.find("Used "); at != StringRef::npos) {

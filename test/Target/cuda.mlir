@@ -9,6 +9,7 @@
 // RUN: not structured-compile %s --target=cuda --ptxas=%src_root/test/Target/Inputs/broken-ptxas -o %t/a.so 2>&1 | FileCheck %s --check-prefix=BROKEN
 // RUN: not ls %t/a.so
 // RUN: ls %t | count 0
+// RUN: structured-compile %s --target=cuda --ptxas=%src_root/test/Target/Inputs/slow-ptxas --emit=cubin -o %t/a.cubin --remarks 2>&1 | FileCheck %s --check-prefix=SLOW
 
 // PTX: .target sm_90a
 // PTX: .visible .entry rows(
@@ -20,6 +21,7 @@
 // CPU: error: kernels are code for CUDA: add --target=cuda
 // CHIP: error: '{{sm_75|90}}' is not a GPU that kernels can be compiled for: sm_80, sm_90a or later
 // PTXAS: error: ptxas '{{.*}}none' is not a program
+// SLOW: remark: ptxas: {{.*}}wgmma.mma_async instructions are serialized
 // BROKEN: assembling kernels with {{.*}}broken-ptxas failed: {{.*}}no licence today
 
 func.func @main(%x: tensor<4x768xf32>) -> tensor<4xf32> {
