@@ -70,40 +70,44 @@ void structured::addBlastStage3(ImplicitLocOpBuilder &b, BlastMatmulOp op,
             /*o [t,i,p]=*/{1, 0, 2}});
 }
 
+Value structured::getBaseBuffer(Value buffer) {
+  while (auto view = buffer.getDefiningOp<ViewLikeOpInterface>())
+    buffer = view.getViewSource();
+  return buffer;
+}
+
+Value structured::getWholeBuffer(Value buffer) {
+  while (Operation *reshape = buffer.getDefiningOp()) {
+    if (!isa<memref::ExpandShapeOp, memref::CollapseShapeOp>(reshape))
+      break;
+    buffer = reshape->getOperand(0);
+  }
+  return buffer;
+}
+
+bool structured::mayTouch(Operation *op, Value base) {
+  return (op->getNumRegions() != 0 && !isa<linalg::LinalgOp>(op)) ||
+         llvm::any_of(op->getOperands(), [&](Value operand) {
+           return isa<BaseMemRefType>(operand.getType()) &&
+                  getBaseBuffer(operand) == base;
+         });
+}
+
 bool structured::takeZeroFill(Value buffer, Operation *op) {
-  auto getBase = [](Value value) {
-    while (auto view = value.getDefiningOp<ViewLikeOpInterface>())
-      value = view.getViewSource();
-    return value;
-  };
-  auto getWhole = [](Value value) {
-    while (Operation *reshape = value.getDefiningOp()) {
-      if (!isa<memref::ExpandShapeOp, memref::CollapseShapeOp>(reshape))
-        break;
-      value = reshape->getOperand(0);
-    }
-    return value;
-  };
-  Value base = getBase(buffer);
+  Value base = getBaseBuffer(buffer);
   if (!base.getDefiningOp<memref::AllocOp>())
     return false;
   for (Operation *before = op->getPrevNode(); before;
        before = before->getPrevNode()) {
-    if (isa<ViewLikeOpInterface>(before) || isMemoryEffectFree(before))
-      continue;
-    bool touches =
-        before->getNumRegions() != 0 && !isa<linalg::LinalgOp>(before);
-    for (Value operand : before->getOperands())
-      touches |=
-          isa<BaseMemRefType>(operand.getType()) && getBase(operand) == base;
-    if (!touches)
+    if (isa<ViewLikeOpInterface>(before) || isMemoryEffectFree(before) ||
+        !mayTouch(before, base))
       continue;
     auto fill = dyn_cast<linalg::FillOp>(before);
     if (!fill || fill.getOutputs().front().getType().isIntOrIndexOrFloat() ||
         !matchPattern(fill.getInputs().front(), m_AnyZeroFloat()))
       return false;
     // Of all that the product writes, and no more.
-    if (getWhole(fill.getOutputs().front()) != getWhole(buffer))
+    if (getWholeBuffer(fill.getOutputs().front()) != getWholeBuffer(buffer))
       return false;
     fill->erase();
     return true;

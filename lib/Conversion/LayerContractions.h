@@ -35,6 +35,16 @@ void addBlastStage1(mlir::ImplicitLocOpBuilder &b, BlastMatmulOp op,
 void addBlastStage3(mlir::ImplicitLocOpBuilder &b, BlastMatmulOp op,
                     mlir::Value z);
 
+/// What `buffer` is a view of.
+mlir::Value getBaseBuffer(mlir::Value buffer);
+
+/// What `buffer` is a reshape of: all of it.
+mlir::Value getWholeBuffer(mlir::Value buffer);
+
+/// Whether `op`, which has memory effects, may read or write the buffer `base`,
+/// which is not a view.
+bool mayTouch(mlir::Operation *op, mlir::Value base);
+
 /// If nothing but a fill with zeros has been written into `buffer` since it was
 /// allocated or last read, before `op`: removes the fill and returns true.
 bool takeZeroFill(mlir::Value buffer, mlir::Operation *op);

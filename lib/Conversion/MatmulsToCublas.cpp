@@ -6,6 +6,7 @@
 // product, structuredCudaMatmul.
 
 #include "LayerContractions.h"
+#include "ProductEpilogue.h"
 
 #include "Structured/Conversion/Passes.h"
 #include "Structured/Dialect/Structured/IR/Structured.h"
@@ -123,7 +124,11 @@ public:
   /// On failure `reason` says why.
   static FailureOr<Matmul> match(LinalgOp op, std::string &reason);
 
-  /// A function of A, B and D, as memrefs, that does it by calls.
+  /// Has the product add a bias and apply ReLU; false if it cannot.
+  bool addEpilogue(const ProductEpilogue &epilogue);
+
+  /// A function of A, B, D and, if there is one, the bias, as memrefs, that
+  /// does it by calls.
   func::FuncOp createFunction(OpBuilder &builder, Location loc, StringRef name,
                               bool isZero);
   /// What tells the function from others.
@@ -145,6 +150,10 @@ private:
   bool isRowMajor(const Operand &operand, const Loops &columns) const {
     return columns.empty() || operand.getStride(columns.back()) == 1;
   }
+  /// The step of the bias with these loops, in elements.
+  int64_t getBiasStride(const Loops &loops) const {
+    return loops.empty() ? 0 : biasStrides.lookup(loops.back());
+  }
   int64_t getSize(const Loops &loops) const {
     int64_t size = 1;
     for (unsigned dim : loops) {
@@ -160,6 +169,11 @@ private:
   Loops m, n, k;
   SmallVector<Loops> batches;
   bool transA = false, transB = false;
+  /// None: null.
+  MemRefType biasType;
+  /// Of the loops that it depends on.
+  llvm::SmallDenseMap<unsigned, int64_t> biasStrides;
+  bool isRelu = false;
 };
 } // namespace
 
@@ -299,6 +313,33 @@ LogicalResult Matmul::matchMatrix(std::string &reason) {
   return success();
 }
 
+bool Matmul::addEpilogue(const ProductEpilogue &epilogue) {
+  llvm::SmallDenseMap<unsigned, int64_t> strides;
+  int64_t stride = 1;
+  for (unsigned dim : llvm::reverse(d.dims)) {
+    if (static_cast<int64_t>(strides.size()) == epilogue.biasDims)
+      break;
+    strides[dim] = stride;
+    stride *= sizes[dim];
+  }
+  // cuBLASLt's bias is over the columns of a matrix.
+  if (n.empty() || strides.lookup(n.back()) != 1)
+    return false;
+  auto isEqual = [&](const Loops &loops, bool isIn) {
+    return llvm::all_of(
+        loops, [&](unsigned dim) { return strides.contains(dim) == isIn; });
+  };
+  if (!isEqual(n, true) || !isEqual(m, false))
+    return false;
+  for (const Loops &loops : batches)
+    if (!isEqual(loops, strides.contains(loops.back())))
+      return false;
+  biasType = cast<MemRefType>(epilogue.bias.getType());
+  biasStrides = strides;
+  isRelu = epilogue.isRelu;
+  return true;
+}
+
 std::string Matmul::getKey() const {
   std::string key;
   llvm::raw_string_ostream stream(key);
@@ -307,14 +348,18 @@ std::string Matmul::getKey() const {
     llvm::interleaveComma(operand->dims, stream);
     stream << "] ";
   }
+  if (biasType)
+    stream << biasType << (isRelu ? " relu" : "");
   return key;
 }
 
 func::FuncOp Matmul::createFunction(OpBuilder &builder, Location loc,
                                     StringRef name, bool isZero) {
-  auto function = func::FuncOp::create(
-      builder, loc, name,
-      builder.getFunctionType({a.type, b.type, d.type}, {}));
+  SmallVector<Type> types{a.type, b.type, d.type};
+  if (biasType)
+    types.push_back(biasType);
+  auto function = func::FuncOp::create(builder, loc, name,
+                                       builder.getFunctionType(types, {}));
   function.setPrivate();
   OpBuilder::InsertionGuard guard(builder);
   Block *entry = function.addEntryBlock();
@@ -333,19 +378,24 @@ func::FuncOp Matmul::createFunction(OpBuilder &builder, Location loc,
   SmallVector<Value> pointers;
   SmallVector<SmallVector<Value>> strides;
   DenseMap<unsigned, Value> extents;
-  for (auto [argument, operand] :
-       llvm::zip_equal(entry->getArguments(), operands)) {
-    auto metadata = memref::ExtractStridedMetadataOp::create(bb, argument);
+  auto getPointer = [&](Value memref, Value offset) -> Value {
     Value pointer =
-        toInt64(memref::ExtractAlignedPointerAsIndexOp::create(bb, argument));
-    Value bytes = int64(operand->type.getElementTypeBitWidth() / 8);
-    Value offset =
-        arith::MulIOp::create(bb, toInt64(metadata.getOffset()), bytes);
-    pointers.push_back(arith::AddIOp::create(bb, pointer, offset));
+        toInt64(memref::ExtractAlignedPointerAsIndexOp::create(bb, memref));
+    unsigned bits = cast<MemRefType>(memref.getType()).getElementTypeBitWidth();
+    Value bytes = arith::MulIOp::create(bb, toInt64(offset), int64(bits / 8));
+    return arith::AddIOp::create(bb, pointer, bytes);
+  };
+  for (auto [argument, operand] :
+       llvm::zip_equal(entry->getArguments().take_front(3), operands)) {
+    auto metadata = memref::ExtractStridedMetadataOp::create(bb, argument);
+    pointers.push_back(getPointer(argument, metadata.getOffset()));
     strides.push_back(llvm::map_to_vector(metadata.getStrides(), toInt64));
     for (auto [dim, size] : llvm::zip_equal(operand->dims, metadata.getSizes()))
       extents.try_emplace(dim, size);
   }
+  if (biasType)
+    pointers.push_back(getPointer(entry->getArgument(3),
+                                  arith::ConstantIndexOp::create(bb, 0)));
   /// The number of steps of `loops`.
   auto getExtent = [&](const Loops &loops) {
     Value size = arith::ConstantIndexOp::create(bb, 1);
@@ -354,6 +404,8 @@ func::FuncOp Matmul::createFunction(OpBuilder &builder, Location loc,
     return size;
   };
   auto getStride = [&](unsigned operand, const Loops &loops) {
+    if (operand == 3)
+      return int64(getBiasStride(loops));
     if (loops.empty())
       return int64(0);
     std::optional<unsigned> position = operands[operand]->find(loops.back());
@@ -390,16 +442,16 @@ func::FuncOp Matmul::createFunction(OpBuilder &builder, Location loc,
         LocBuilder inner(loc, nested);
         auto pointerType = LLVM::LLVMPointerType::get(inner.getContext());
         SmallVector<Value> bases;
-        for (unsigned operand : {0, 1, 2}) {
-          Value base = pointers[operand];
+        for (auto [operand, pointer] : llvm::enumerate(pointers)) {
+          Value base = pointer;
+          MemRefType type = operand == 3 ? biasType : operands[operand]->type;
           for (auto [loops, iv] : llvm::zip_equal(outer, ivs)) {
             Value at = arith::MulIOp::create(
                 inner, arith::IndexCastOp::create(inner, i64, iv),
                 getStride(operand, loops));
             Value bytes = arith::ConstantOp::create(
                 inner,
-                inner.getI64IntegerAttr(
-                    operands[operand]->type.getElementTypeBitWidth() / 8));
+                inner.getI64IntegerAttr(type.getElementTypeBitWidth() / 8));
             base = arith::AddIOp::create(
                 inner, base, arith::MulIOp::create(inner, at, bytes));
           }
@@ -412,14 +464,16 @@ func::FuncOp Matmul::createFunction(OpBuilder &builder, Location loc,
         auto real = [&](double value) -> Value {
           return arith::ConstantOp::create(inner, inner.getF32FloatAttr(value));
         };
-        Value null = LLVM::ZeroOp::create(inner, pointerType);
+        Value bias = biasType
+                         ? bases[3]
+                         : LLVM::ZeroOp::create(inner, pointerType).getResult();
         Value strideD = getStride(2, batch);
         SmallVector<Value> arguments = {
             bases[0],
             bases[1],
             bases[2],
             bases[2],
-            null,
+            bias,
             count,
             sizeM,
             sizeN,
@@ -432,13 +486,14 @@ func::FuncOp Matmul::createFunction(OpBuilder &builder, Location loc,
             getStride(1, batch),
             strideD,
             strideD,
+            getStride(3, batch),
             int32(transA),
             int32(transB),
             int32(*getDType(a.type.getElementType())),
             int32(*getDType(d.type.getElementType())),
             real(1.0),
             real(isZero ? 0.0 : 1.0),
-            int32(0)};
+            int32(isRelu)};
         func::CallOp::create(inner, kMatmul, TypeRange(), arguments);
       });
   func::ReturnOp::create(bb);
@@ -454,7 +509,7 @@ static void declareMatmul(ModuleOp module) {
   Type i64 = builder.getI64Type(), i32 = builder.getI32Type();
   Type f32 = builder.getF32Type();
   SmallVector<Type> types(5, pointer);
-  types.append(12, i64);
+  types.append(13, i64);
   types.append(4, i32);
   types.append({f32, f32, i32});
   func::FuncOp::create(builder, module.getLoc(), kMatmul,
@@ -551,6 +606,11 @@ struct MatmulsToCublas
         assert(succeeded(matmul) && "only the result's type has changed");
         isZero = true;
       }
+      std::optional<ProductEpilogue> epilogue;
+      if (isZero)
+        epilogue = findEpilogue(op);
+      if (epilogue && !matmul->addEpilogue(*epilogue))
+        epilogue = std::nullopt;
       func::FuncOp &function =
           functions[matmul->getKey() + (isZero ? "=" : "+=")];
       if (!function) {
@@ -561,9 +621,14 @@ struct MatmulsToCublas
       }
       OpBuilder builder(op);
       SmallVector<Value> inputs = op.getDpsInputs();
-      func::CallOp::create(builder, op.getLoc(), function,
-                           ValueRange{inputs[matmul->order[0]],
-                                      inputs[matmul->order[1]], result});
+      SmallVector<Value> arguments{inputs[matmul->order[0]],
+                                   inputs[matmul->order[1]], result};
+      if (epilogue) {
+        arguments.push_back(epilogue->bias);
+        epilogue->op->erase();
+        ++numEpilogues;
+      }
+      func::CallOp::create(builder, op.getLoc(), function, arguments);
       op->erase();
       ++numProducts;
     }

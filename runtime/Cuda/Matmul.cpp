@@ -133,6 +133,8 @@ Result<void> Matmuls::describe(const MatmulRequest &r, Plan &plan) const {
       epilogue ? epilogue : uint32_t(CUBLASLT_EPILOGUE_DEFAULT));
   if (r.bias)
     set(CUBLASLT_MATMUL_DESC_BIAS_POINTER, r.bias);
+  if (r.bias && r.biasStride != 0)
+    set(CUBLASLT_MATMUL_DESC_BIAS_BATCH_STRIDE, r.biasStride);
 
   struct {
     int type;
@@ -317,7 +319,7 @@ Result<void> Matmuls::run(const MatmulRequest &given, Arena &arena,
 
   auto sizeAB = structuredRtDTypeGetSize(r.dtypeAB);
   auto sizeCD = structuredRtDTypeGetSize(r.dtypeCD);
-  BatchedMatrix bias = {r.bias, 0, 0};
+  BatchedMatrix bias = {r.bias, 0, r.biasStride};
   Key key = {r.batch,
              r.m,
              r.n,
@@ -335,7 +337,8 @@ Result<void> Matmuls::run(const MatmulRequest &given, Arena &arena,
              r.dtypeAB,
              r.dtypeCD,
              r.activation,
-             r.bias ? getAlignment(bias, 1, sizeCD) : 0,
+             r.bias ? getAlignment(bias, r.batch, sizeCD) : 0,
+             r.biasStride,
              getAlignment(r.a, r.batch, sizeAB),
              getAlignment(r.b, r.batch, sizeAB),
              getAlignment(r.c, r.batch, sizeCD),

@@ -32,6 +32,8 @@ struct MatmulRequest {
   BatchedMatrix a, b, c, d;
   /// Over the columns of D; null: none.
   const void *bias;
+  /// Elements from the bias of one matrix of the batch to that of the next.
+  int64_t biasStride;
   int64_t batch, m, n, k;
   bool transA, transB;
   /// Of enum structuredRtDType.
@@ -57,7 +59,7 @@ public:
 
 private:
   /// Shape, layout, types and the alignment of the addresses.
-  using Key = std::array<int64_t, 24>;
+  using Key = std::array<int64_t, 25>;
   struct Plan {
     cublasLtMatmulDesc_t desc = nullptr;
     /// Of cuBLASLt's A, B, C and D, which are column-major: our B, A, C and D

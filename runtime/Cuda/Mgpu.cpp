@@ -339,8 +339,8 @@ STRUCTURED_MGPU void structuredCudaMatmul(
     void *a, void *b, void *c, void *d, void *bias, int64_t batch, int64_t m,
     int64_t n, int64_t k, int64_t lda, int64_t ldb, int64_t ldc, int64_t ldd,
     int64_t strideA, int64_t strideB, int64_t strideC, int64_t strideD,
-    int32_t transA, int32_t transB, int32_t dtypeAB, int32_t dtypeCD,
-    float alpha, float beta, int32_t activation) {
+    int64_t strideBias, int32_t transA, int32_t transB, int32_t dtypeAB,
+    int32_t dtypeCD, float alpha, float beta, int32_t activation) {
   CudaRun *run = CudaRun::get();
   if (!run)
     return;
@@ -349,6 +349,7 @@ STRUCTURED_MGPU void structuredCudaMatmul(
                            {c, ldc, strideC},
                            {d, ldd, strideD},
                            bias,
+                           strideBias,
                            batch,
                            m,
                            n,

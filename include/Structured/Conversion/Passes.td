@@ -826,6 +826,11 @@ def MatmulsToCublas
     to other elements of f16 or bf16 is formed in f32 and added by an op of its
     own, since cuBLASLt may round it before it adds.
 
+    An op that adds a vector to all rows of a product's result in place, and may
+    apply ReLU, becomes part of the product: the result is rounded once, after
+    it. That is so for the third stage of a BLAST layer too, whose block rows
+    each have a part of the vector.
+
     Before:
 
     ```mlir
@@ -851,7 +856,9 @@ def MatmulsToCublas
   ];
   let statistics = [
     Statistic<"numLayers", "num-layers", "Layers lowered">,
-    Statistic<"numProducts", "num-products", "Products that became calls">
+    Statistic<"numProducts", "num-products", "Products that became calls">,
+    Statistic<"numEpilogues", "num-epilogues",
+              "Biases and activations that became part of a product">
   ];
 }
 

@@ -1,8 +1,8 @@
 // RUN: structured-opt %s --structured-matmuls-to-cublas --canonicalize --split-input-file --verify-diagnostics | FileCheck %s
 
 // A fill with zeros is left out: the product does not add. The arguments are
-// A, B, C, D, bias; batch, m, n, k; leading dimensions; strides; trans; types;
-// alpha, beta; activation.
+// A, B, C, D, bias; batch, m, n, k; leading dimensions; strides, the bias's
+// last; trans; types; alpha, beta; activation.
 
 // CHECK-LABEL: func.func @linear
 // CHECK-SAME: (%[[X:.*]]: memref<4x8xf32>, %[[W:.*]]: memref<12x8xf32>)
@@ -29,7 +29,7 @@ func.func @linear(%x: memref<4x8xf32>, %w: memref<12x8xf32>) -> memref<4x12xf32>
 // CHECK-DAG: %[[NULL:.*]] = llvm.mlir.zero : !llvm.ptr
 // CHECK: call @structuredCudaMatmul(%{{.*}}, %{{.*}}, %[[D:.*]], %[[D]], %[[NULL]],
 // CHECK-SAME: %[[B]], %[[M]], %[[N]], %[[K]], %[[K]], %[[K]], %[[N]], %[[N]],
-// CHECK-SAME: %[[S]], %[[S]], %[[S]], %[[S]], %[[NO]], %[[YES]], %[[YES]], %[[YES]], %[[ONE]], %[[ZERO]], %[[NO]])
+// CHECK-SAME: %[[S]], %[[S]], %[[S]], %[[S]], %[[S]], %[[NO]], %[[YES]], %[[YES]], %[[YES]], %[[ONE]], %[[ZERO]], %[[NO]])
 
 // -----
 

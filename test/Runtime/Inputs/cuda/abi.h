@@ -53,9 +53,9 @@ void structuredCudaMatmul(void *a, void *b, void *c, void *d, void *bias,
                           int64_t batch, int64_t m, int64_t n, int64_t k,
                           int64_t lda, int64_t ldb, int64_t ldc, int64_t ldd,
                           int64_t strideA, int64_t strideB, int64_t strideC,
-                          int64_t strideD, int32_t transA, int32_t transB,
-                          int32_t dtypeAB, int32_t dtypeCD, float alpha,
-                          float beta, int32_t activation);
+                          int64_t strideD, int64_t strideBias, int32_t transA,
+                          int32_t transB, int32_t dtypeAB, int32_t dtypeCD,
+                          float alpha, float beta, int32_t activation);
 void structuredCudaLaunch(void *function, int64_t gx, int64_t gy, int64_t gz,
                           int64_t bx, int64_t by, int64_t bz, int32_t cx,
                           int32_t cy, int32_t cz, int32_t dynamicSmem,

@@ -33,7 +33,8 @@ def expected(batch, m, n, k, lda, ldb, ldd, trans_a, trans_b, bias, use_c, alpha
         if use_c:
             value += beta * d
         if bias:
-            value += x[2048:2048 + n]
+            first = 2048 + (64 * s if bias == 2 else 0)
+            value += x[first:first + n]
         if activation == 1:
             value = np.maximum(value, 0)
         if activation == 2:
@@ -60,6 +61,8 @@ for trans_a, trans_b, bias, use_c in itertools.product((0, 1), repeat=4):
 for activation in range(3):
     check(["--graph"], 2, 8, 16, 8, 8, 16, 16, 0, 0, 1, 0, 1, 0, activation, 0)
     check(["--tune"], 1, 8, 16, 8, 8, 16, 16, 0, 0, 1, 0, 1, 0, activation, 0)
+# A bias for each of the batch.
+check([], 3, 5, 7, 13, 16, 20, 9, 0, 0, 2, 0, 1, 0, 1, 0)
 # In place: to try algorithms must not add more than once.
 check(["--tune"], 3, 5, 7, 13, 16, 20, 9, 0, 1, 1, 1, 1, 1, 0, 0)
 check(["--tune", "--graph"], 3, 5, 7, 13, 16, 20, 9, 0, 1, 1, 1, 1, 1, 0, 0)

@@ -26,6 +26,7 @@ typedef struct {
   int32_t transA, transB;
   uint32_t epilogue;
   const float *bias;
+  int64_t biasStride;
 } Desc;
 
 typedef struct {
@@ -70,7 +71,7 @@ int cublasLtCreate(void **handle) {
 
 int cublasLtMatmulDescCreate(Desc **desc, int computeType, int scaleType) {
   *desc = malloc(sizeof(Desc));
-  **desc = (Desc){computeType, scaleType, 0, 0, 1, NULL};
+  **desc = (Desc){computeType, scaleType, 0, 0, 1, NULL, 0};
   return SUCCESS;
 }
 
@@ -81,12 +82,13 @@ int cublasLtMatmulDescDestroy(Desc *desc) {
 
 int cublasLtMatmulDescSetAttribute(Desc *desc, int attribute, const void *value,
                                    size_t bytes) {
-  void *field = attribute == 3   ? (void *)&desc->transA
-                : attribute == 4 ? (void *)&desc->transB
-                : attribute == 7 ? (void *)&desc->epilogue
-                : attribute == 8 ? (void *)&desc->bias
-                                 : NULL;
-  if (!field || bytes != (attribute == 8 ? 8 : 4))
+  void *field = attribute == 3    ? (void *)&desc->transA
+                : attribute == 4  ? (void *)&desc->transB
+                : attribute == 7  ? (void *)&desc->epilogue
+                : attribute == 8  ? (void *)&desc->bias
+                : attribute == 10 ? (void *)&desc->biasStride
+                                  : NULL;
+  if (!field || bytes != (attribute >= 8 ? 8 : 4))
     return INVALID_VALUE;
   memcpy(field, value, bytes);
   return SUCCESS;
@@ -184,7 +186,7 @@ static void multiply(const Launch *launch, void **parameters) {
         if (p->beta != 0)
           sum += p->beta * p->cData[s * p->c.stride + i + j * p->c.leading];
         if (p->desc.epilogue & 4)
-          sum += p->desc.bias[i];
+          sum += p->desc.bias[s * p->desc.biasStride + i];
         if (p->desc.epilogue & 2)
           sum = sum > 0 ? sum : 0;
         if (p->desc.epilogue & 32)
