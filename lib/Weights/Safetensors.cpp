@@ -381,6 +381,10 @@ SafetensorsWriter::create(const std::string &path,
   SafetensorsWriter writer;
   writer.filePath = path;
   writer.declarations = std::move(tensors);
+  // The finished file takes the place of what has its name: not of a device.
+  struct stat status;
+  if (::stat(path.c_str(), &status) == 0 && !S_ISREG(status.st_mode))
+    return Error{path + ": cannot create: it is not a regular file"};
   std::string temporaryPath = path + ".tmp." + std::to_string(::getpid());
   writer.descriptor = ::open(temporaryPath.c_str(),
                              O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);

@@ -18,6 +18,7 @@
 #include <limits>
 
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 using namespace structured;
@@ -332,6 +333,15 @@ TEST_F(SafetensorsTest, WriterRefusesWrongTensor) {
   auto missing = writer->finish();
   ASSERT_FALSE(missing);
   EXPECT_EQ(missing.error(), path + ": tensor 'b': declared but not written");
+}
+
+TEST_F(SafetensorsTest, WriterReplacesFilesOnly) {
+  ASSERT_EQ(mkfifo(path.c_str(), 0600), 0);
+  auto writer = SafetensorsWriter::create(path, {});
+  ASSERT_FALSE(writer);
+  EXPECT_EQ(writer.error(), path + ": cannot create: it is not a regular file");
+  EXPECT_TRUE(std::filesystem::is_fifo(path));
+  EXPECT_EQ(numFiles(), 1u);
 }
 
 TEST_F(SafetensorsTest, UnfinishedWriterLeavesNothing) {
