@@ -26,28 +26,30 @@
 using namespace mlir;
 using namespace structured;
 
-static LogicalResult report(const Twine &message) {
-  llvm::WithColor::error(llvm::errs(), "structured-compile") << message << "\n";
-  return failure();
-}
-
-static LogicalResult report(llvm::Error error) {
-  return report(llvm::toString(std::move(error)));
-}
-
 namespace {
 /// One compilation.
 class Compiler {
 public:
   using Configure = function_ref<LogicalResult(PassManager &)>;
+  using Report = function_ref<void(const Twine &)>;
 
-  Compiler(const CompileOptions &options, const DialectRegistry &registry,
-           Configure configure)
-      : options(options), context(registry), configure(configure) {}
+  Compiler(const CompileOptions &options, Configure configure, Report onError)
+      : options(options), configure(configure), onError(onError) {}
 
-  LogicalResult run();
+  /// Checks the options and opens what they name.
+  LogicalResult prepare();
+  /// Compiles, after `prepare`.
+  LogicalResult run(ModuleOp model);
 
 private:
+  LogicalResult report(const Twine &message) {
+    onError(message);
+    return failure();
+  }
+  LogicalResult report(llvm::Error error) {
+    return report(llvm::toString(std::move(error)));
+  }
+
   enum class Half { Tensors, Buffers };
   LogicalResult runPipeline(Half half, const CpuTarget &target);
   llvm::Error
@@ -58,9 +60,12 @@ private:
   bool isCuda() const { return options.target == TargetKind::Cuda; }
 
   const CompileOptions &options;
-  MLIRContext context;
   Configure configure;
-  OwningOpRef<ModuleOp> module;
+  Report onError;
+  std::string ptxas;
+  std::optional<CpuTarget> cpuTarget;
+  std::optional<WeightsSet> weights;
+  ModuleOp module;
 };
 } // namespace
 
@@ -72,7 +77,7 @@ static std::string getWeightsPath(StringRef path) {
 }
 
 LogicalResult Compiler::runPipeline(Half half, const CpuTarget &target) {
-  PassManager pm(&context);
+  PassManager pm(module.getContext());
   if (failed(configure(pm)))
     return failure();
   if (isCuda()) {
@@ -81,7 +86,7 @@ LogicalResult Compiler::runPipeline(Half half, const CpuTarget &target) {
     pipelineOptions.multiprocessors = options.multiprocessors;
     (half == Half::Tensors ? buildCudaTensorPipeline
                            : buildCudaBufferPipeline)(pm, pipelineOptions);
-    return pm.run(*module);
+    return pm.run(module);
   }
   CpuPipelineOptions pipelineOptions;
   pipelineOptions.parallel = options.parallel;
@@ -90,7 +95,7 @@ LogicalResult Compiler::runPipeline(Half half, const CpuTarget &target) {
   pipelineOptions.vectorRegisters = target.getVectorRegisters();
   (half == Half::Tensors ? buildCpuTensorPipeline
                          : buildCpuBufferPipeline)(pm, pipelineOptions);
-  return pm.run(*module);
+  return pm.run(module);
 }
 
 /// Writes text or an object file to the output.
@@ -161,7 +166,7 @@ llvm::Error Compiler::checkWeightsPath() {
   return llvm::Error::success();
 }
 
-LogicalResult Compiler::run() {
+LogicalResult Compiler::prepare() {
   bool isModule = options.emit == EmitKind::SharedObject;
   if (isModule && options.output == "-")
     return report("a module cannot be written to standard output: name a file "
@@ -173,7 +178,6 @@ LogicalResult Compiler::run() {
       options.emit == EmitKind::Ptx || options.emit == EmitKind::Cubin;
   if (isKernels && !isCuda())
     return report("kernels are code for CUDA: add --target=cuda");
-  std::string ptxas;
   if (isCuda()) {
     if (llvm::Error error = checkChip(options.chip))
       return report(std::move(error));
@@ -193,27 +197,20 @@ LogicalResult Compiler::run() {
       CpuTarget::create(isGeneric ? "generic" : options.cpu);
   if (!target)
     return report(target.takeError());
-  Result<WeightsSet> weights = WeightsSet::open(options.weights);
-  if (!weights)
-    return report(weights.error());
+  cpuTarget = std::move(*target);
+  Result<WeightsSet> opened = WeightsSet::open(options.weights);
+  if (!opened)
+    return report(opened.error());
+  weights = std::move(*opened);
+  return success();
+}
 
-  std::string message;
-  std::unique_ptr<llvm::MemoryBuffer> buffer =
-      openInputFile(options.input, &message);
-  if (!buffer)
-    return report(message);
-  auto sources = std::make_shared<llvm::SourceMgr>();
-  sources->AddNewSourceBuffer(std::move(buffer), llvm::SMLoc());
-  SourceMgrDiagnosticHandler diagnostics(*sources, &context);
-  ScopedDiagnosticHandler filter(&context, [&](Diagnostic &diagnostic) {
-    // Success: the diagnostic goes no further.
-    return success(diagnostic.getSeverity() == DiagnosticSeverity::Remark &&
-                   !options.remarks);
-  });
-  module = parseSourceFile<ModuleOp>(sources, &context);
-  if (!module)
-    return failure();
-
+LogicalResult Compiler::run(ModuleOp model) {
+  module = model;
+  const CpuTarget &target = *cpuTarget;
+  bool isModule = options.emit == EmitKind::SharedObject;
+  bool isKernels =
+      options.emit == EmitKind::Ptx || options.emit == EmitKind::Cubin;
   auto writeOrReport =
       [&](function_ref<llvm::Error(llvm::raw_pwrite_stream &)> writer)
       -> LogicalResult {
@@ -222,28 +219,28 @@ LogicalResult Compiler::run() {
     return success();
   };
   auto printModule = [&](llvm::raw_pwrite_stream &stream) {
-    module->print(stream);
+    module.print(stream);
     return llvm::Error::success();
   };
 
-  if (failed(runPipeline(Half::Tensors, *target)))
+  if (failed(runPipeline(Half::Tensors, target)))
     return failure();
   if (options.emit == EmitKind::Tensors)
     return writeOrReport(printModule);
-  FailureOr<std::vector<Entry>> entries = collectEntries(*module);
+  FailureOr<std::vector<Entry>> entries = collectEntries(module);
   if (failed(entries))
     return failure();
   if (isModule)
     if (Result<void> checked = checkParameters(*entries, *weights); !checked)
       return report(checked.error());
-  if (failed(runPipeline(Half::Buffers, *target)))
+  if (failed(runPipeline(Half::Buffers, target)))
     return failure();
   if (isCuda() && options.emit != EmitKind::Ptx &&
-      failed(assembleKernels(*module, options.chip, ptxas)))
+      failed(assembleKernels(module, options.chip, ptxas)))
     return failure();
   if (isKernels)
     return writeOrReport([&](llvm::raw_pwrite_stream &stream) {
-      stream << getKernelCode(*module);
+      stream << getKernelCode(module);
       return llvm::Error::success();
     });
   if (options.emit == EmitKind::MLIR)
@@ -251,14 +248,14 @@ LogicalResult Compiler::run() {
 
   llvm::LLVMContext llvmContext;
   std::unique_ptr<llvm::Module> llvmModule =
-      translateToLLVMIR(*module, *target, llvmContext);
+      translateToLLVMIR(module, target, llvmContext);
   if (!llvmModule)
     return report("translation to LLVM IR failed");
   addModuleInterface(*llvmModule, *entries,
-                     describeModule(*entries, target->getCpu(),
-                                    target->getFeatures(),
+                     describeModule(*entries, target.getCpu(),
+                                    target.getFeatures(),
                                     isCuda() ? options.chip : ""));
-  optimize(*llvmModule, *target);
+  optimize(*llvmModule, target);
   switch (options.emit) {
   case EmitKind::Tensors:
   case EmitKind::MLIR:
@@ -273,7 +270,7 @@ LogicalResult Compiler::run() {
   case EmitKind::Assembly:
   case EmitKind::Object:
     return writeOrReport([&](llvm::raw_pwrite_stream &stream) {
-      return emitCode(*llvmModule, *target,
+      return emitCode(*llvmModule, target,
                       options.emit == EmitKind::Assembly
                           ? llvm::CodeGenFileType::AssemblyFile
                           : llvm::CodeGenFileType::ObjectFile,
@@ -281,7 +278,7 @@ LogicalResult Compiler::run() {
     });
   case EmitKind::SharedObject:
     if (llvm::Error error =
-            writeModule(*llvmModule, *target, *entries, *weights))
+            writeModule(*llvmModule, target, *entries, *weights))
       return report(std::move(error));
     return success();
   }
@@ -289,8 +286,41 @@ LogicalResult Compiler::run() {
 }
 
 LogicalResult
+structured::compile(ModuleOp module, const CompileOptions &options,
+                    function_ref<void(const Twine &)> report,
+                    function_ref<LogicalResult(PassManager &)> configure) {
+  Compiler compiler(options, configure, report);
+  return failure(failed(compiler.prepare()) || failed(compiler.run(module)));
+}
+
+LogicalResult
 structured::compile(const CompileOptions &options,
                     const DialectRegistry &registry,
                     function_ref<LogicalResult(PassManager &)> configure) {
-  return Compiler(options, registry, configure).run();
+  auto report = [](const Twine &message) {
+    llvm::WithColor::error(llvm::errs(), "structured-compile")
+        << message << "\n";
+  };
+  Compiler compiler(options, configure, report);
+  if (failed(compiler.prepare()))
+    return failure();
+
+  std::string message;
+  std::unique_ptr<llvm::MemoryBuffer> buffer =
+      openInputFile(options.input, &message);
+  if (!buffer) {
+    report(message);
+    return failure();
+  }
+  MLIRContext context(registry);
+  auto sources = std::make_shared<llvm::SourceMgr>();
+  sources->AddNewSourceBuffer(std::move(buffer), llvm::SMLoc());
+  SourceMgrDiagnosticHandler diagnostics(*sources, &context);
+  ScopedDiagnosticHandler filter(&context, [&](Diagnostic &diagnostic) {
+    // Success: the diagnostic goes no further.
+    return success(diagnostic.getSeverity() == DiagnosticSeverity::Remark &&
+                   !options.remarks);
+  });
+  OwningOpRef<ModuleOp> module = parseSourceFile<ModuleOp>(sources, &context);
+  return failure(!module || failed(compiler.run(*module)));
 }

@@ -8,8 +8,10 @@
 #ifndef STRUCTURED_TARGET_COMPILE_H
 #define STRUCTURED_TARGET_COMPILE_H
 
+#include "mlir/IR/BuiltinOps.h"
 #include "mlir/IR/DialectRegistry.h"
 #include "mlir/Pass/PassManager.h"
+#include "llvm/Support/Error.h"
 
 #include <string>
 #include <vector>
@@ -61,10 +63,24 @@ struct CompileOptions {
   std::string ompLibrary;
 };
 
-/// Compiles. `configure` is called on each pass manager before it runs. Errors
-/// go to standard error; a file is written whole or not at all.
+/// Sets an option by its name on structured-compile's command line, from the
+/// text that would follow it there (`weights` adds a file; the ways in and out
+/// and `remarks` have no name here). The error says what is allowed.
+llvm::Error setCompileOption(CompileOptions &options, llvm::StringRef name,
+                             llvm::StringRef value);
+
+/// Compiles `options.input`. `configure` is called on each pass manager before
+/// it runs. Errors go to standard error; a file is written whole or not at all.
 mlir::LogicalResult
 compile(const CompileOptions &options, const mlir::DialectRegistry &registry,
+        llvm::function_ref<mlir::LogicalResult(mlir::PassManager &)> configure);
+
+/// Compiles `module`, which it changes; `options.input` and `options.remarks`
+/// mean nothing. Diagnostics of the model go to the handlers of its context,
+/// errors of options and files to `report`.
+mlir::LogicalResult
+compile(mlir::ModuleOp module, const CompileOptions &options,
+        llvm::function_ref<void(const llvm::Twine &)> report,
         llvm::function_ref<mlir::LogicalResult(mlir::PassManager &)> configure);
 
 } // namespace structured
