@@ -7,6 +7,7 @@ Modules:
   importer   ONNX file -> linalg IR and a safetensors weights file
   minilm     all-MiniLM-L6-v2 as an ONNX file, its tokenizer and pooling
   pipeline   the compiler's tools, one function per step
+  compiler   the compiler in this process: models, passes, diagnostics
   runtime    compiled modules called with NumPy arrays
   distribute the layers' factorization on many workers
   factors    factor files back to dense weights

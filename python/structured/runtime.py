@@ -19,19 +19,23 @@ import functools
 import json
 import os
 import weakref
-from pathlib import Path
 
 import numpy as np
 
 from .errors import StructuredError
-from .tools import search_directories
+from .tools import load_library
 
 ABI_VERSION = 1
 MAX_RANK = 8
 
-#: NumPy dtype of each structuredRtDType; bfloat16 has none (see `Module`).
+#: NumPy dtype of each structuredRtDType; bfloat16 is ml_dtypes' (see `Module`).
 _DTYPES = {0: np.float64, 1: np.float32, 2: np.float16, 4: np.int64,
            5: np.int32, 6: np.int16, 7: np.int8, 8: np.uint8, 9: np.bool_}
+try:
+    import ml_dtypes
+    _DTYPES[3] = ml_dtypes.bfloat16
+except ImportError:
+    pass
 _CODES = {np.dtype(dtype): code for code, dtype in _DTYPES.items()}
 
 
@@ -65,14 +69,7 @@ _DL_CUDA, _DL_CUDA_MANAGED = 2, 13
 @functools.cache
 def _library() -> ctypes.CDLL:
     """libStructuredRuntime.so, with the signatures that this file calls."""
-    candidates = [directory / "lib" / "libStructuredRuntime.so"
-                  for directory in search_directories()]
-    path = next((c for c in candidates if c.is_file()), "libStructuredRuntime.so")
-    try:
-        library = ctypes.CDLL(os.fspath(path))
-    except OSError as error:
-        raise StructuredError(f"cannot load the runtime: {error}; set "
-                              "STRUCTURED_BUILD_DIR to the build directory") from error
+    library = load_library("libStructuredRuntime.so")
     handle, index = ctypes.c_void_p, ctypes.c_int32
     tensors, types = ctypes.POINTER(_Tensor), ctypes.POINTER(_TensorType)
     signatures = {
@@ -110,7 +107,8 @@ def _library() -> ctypes.CDLL:
         function.restype, function.argtypes = result, arguments
     version = library.structuredRtGetAbiVersion()
     if version != ABI_VERSION:
-        raise StructuredError(f"{path}: ABI version {version}, expected {ABI_VERSION}")
+        raise StructuredError(f"libStructuredRuntime.so: ABI version {version}, "
+                              f"expected {ABI_VERSION}")
     return library
 
 
@@ -249,8 +247,9 @@ class Module:
     """A compiled module (model.so with its weights), ready to be called.
 
     Loading runs code of the module: load only what you trust. Every failure
-    raises StructuredError with the runtime's reason. NumPy has no bfloat16:
-    entries with bf16 inputs or outputs cannot be called from Python.
+    raises StructuredError with the runtime's reason. NumPy has no bfloat16: arrays
+    are of ml_dtypes.bfloat16. Without ml_dtypes, inputs can be tensors of other
+    libraries, but a call with bf16 outputs fails.
     """
 
     def __init__(self, handle: ctypes.c_void_p):
@@ -373,7 +372,7 @@ def _new_array(tensor: _Tensor) -> np.ndarray:
     """An array of the tensor's dtype and shape."""
     if tensor.dtype not in _DTYPES:
         name = _library().structuredRtDTypeGetName(tensor.dtype).decode()
-        raise StructuredError(f"an output has dtype {name}, which NumPy lacks")
+        raise StructuredError(f"an output has dtype {name}, which needs ml_dtypes")
     return np.empty(tuple(tensor.shape[:tensor.rank]), _DTYPES[tensor.dtype])
 
 

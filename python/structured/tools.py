@@ -3,6 +3,7 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 """Finds and runs the compiler's executables."""
 
+import ctypes
 import importlib.util
 import os
 import re
@@ -33,6 +34,17 @@ def find_tool(name: str) -> str:
         raise StructuredError(f"{name}: not found; set STRUCTURED_BUILD_DIR to the "
                               "build directory, or add its bin to PATH")
     return path
+
+
+def load_library(name: str) -> ctypes.CDLL:
+    """One of our shared libraries; StructuredError when it cannot be loaded."""
+    candidates = [directory / "lib" / name for directory in search_directories()]
+    path = next((c for c in candidates if c.is_file()), name)
+    try:
+        return ctypes.CDLL(os.fspath(path))
+    except OSError as error:
+        raise StructuredError(f"cannot load {name}: {error}; set STRUCTURED_BUILD_DIR to the "
+                              "build directory") from error
 
 
 def torch_mlir_opt() -> str:
@@ -74,13 +86,23 @@ def pass_argument(name: str, **options: object) -> str:
     StructuredError for what MLIR's option syntax cannot carry: quotes, and
     commas in paths, some of which are lists.
     """
+    return f"--{name}=" + _option_text(f"--{name}", "'", options)
+
+
+def pass_text(name: str, **options: object) -> str:
+    """A pass in the text of a pipeline: `pass_text("structured-plan", keep=0.5)`
+    is "structured-plan{keep='0.5'}". StructuredError as of `pass_argument`, and
+    for braces."""
+    return name + "{" + _option_text(name, "'{}", options) + "}"
+
+
+def _option_text(culprit: str, forbidden: str, options: Mapping[str, object]) -> str:
     for option, value in options.items():
-        forbidden = "'," if isinstance(value, Path) else "'"
-        if any(character in str(value) for character in forbidden):
-            raise StructuredError(f"--{name}: {option}: none of {' '.join(forbidden)} "
+        characters = forbidden + "," if isinstance(value, Path) else forbidden
+        if any(character in str(value) for character in characters):
+            raise StructuredError(f"{culprit}: {option}: none of {' '.join(characters)} "
                                   f"is allowed: {value}")
-    return f"--{name}=" + " ".join(f"{option.replace('_', '-')}='{value}'"
-                                   for option, value in options.items())
+    return " ".join(f"{option.replace('_', '-')}='{value}'" for option, value in options.items())
 
 
 def first_error(text: str) -> str:
