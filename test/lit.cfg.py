@@ -7,6 +7,9 @@ Features: `python-models` (the packages of python/requirements.txt are there),
 `python-ray` (and Ray, the extra `distributed`),
 `ptxas` (NVIDIA's assembler), `cuda` (a CUDA device), `sm90` (one of compute capability 9.0).
 Parameters: `verify_roundtrip=1` adds --verify-roundtrip to structured-opt.
+
+The suite Structured-UpstreamOpt runs the tests of dialect, passes and pipelines
+with the stock mlir-opt and the plugin in structured-opt's place.
 """
 
 import os
@@ -15,7 +18,7 @@ import subprocess
 
 import lit.formats
 from lit.llvm import llvm_config
-from lit.llvm.subst import ToolSubst
+from lit.llvm.subst import FindTool, ToolSubst
 
 config.name = "Structured"
 config.test_format = lit.formats.ShTest(not llvm_config.use_lit_shell)
@@ -33,12 +36,26 @@ config.environment["OMP_NUM_THREADS"] = "2"
 llvm_config.with_environment("PATH", config.llvm_tools_dir, append_path=True)
 llvm_config.with_environment("PATH", config.structured_tools_dir, append_path=True)
 
-opt = ["structured-opt"]
+plugin = os.path.join(config.structured_lib_dir, "StructuredPlugin.so")
+opt = "structured-opt"
+opt_args = []
+if config.upstream_opt:
+    opt = config.python_executable
+    opt_args = [os.path.join(config.test_source_root, "Inputs", "upstream_opt.py"),
+                os.path.join(config.llvm_tools_dir, "mlir-opt"), plugin,
+                config.structured_src_root]
+    config.name += "-UpstreamOpt"
+    config.test_exec_root = os.path.join(config.test_exec_root, "UpstreamOpt")
+    config.excludes += set(os.listdir(config.test_source_root)) - {
+        "Conversion", "Dialect", "Pipelines"}
+    config.excludes.append("factorize-resume.test")  # kills %tools_dir/structured-opt
 if lit_config.params.get("verify_roundtrip"):
-    opt.append("--verify-roundtrip")
+    opt_args.append("--verify-roundtrip")
 tools = [
-    ToolSubst("structured-opt", extra_args=opt[1:]),
+    ToolSubst("structured-opt", FindTool(opt), extra_args=opt_args),
     "structured-compile",
+    "structured-lsp-server",
+    "structured-reduce",
     "structured-run",
     "mlir-opt",
 ]
@@ -49,6 +66,7 @@ llvm_config.add_tool_substitutions(
 config.substitutions.insert(0, ("%python", config.python_executable))
 config.substitutions.append(("%src_root", config.structured_src_root))
 config.substitutions.append(("%tools_dir", config.structured_tools_dir))
+config.substitutions.append(("%plugin", plugin))
 config.substitutions.append(("%host_cc", config.host_cc))
 
 
