@@ -6,7 +6,8 @@
 Features: `python-models` (the packages of python/requirements.txt are there),
 `python-ray` (and Ray, the extra `distributed`),
 `ptxas` (NVIDIA's assembler), `cuda` (a CUDA device), `sm90` (one of compute capability 9.0).
-Parameters: `verify_roundtrip=1` adds --verify-roundtrip to structured-opt.
+Parameters: `verify_roundtrip=1` adds --verify-roundtrip to structured-opt (and is a
+feature of the same name).
 
 The suite Structured-UpstreamOpt runs the tests of dialect, passes and pipelines
 with the stock mlir-opt and the plugin in structured-opt's place.
@@ -51,6 +52,7 @@ if config.upstream_opt:
     config.excludes.append("factorize-resume.test")  # kills %tools_dir/structured-opt
 if lit_config.params.get("verify_roundtrip"):
     opt_args.append("--verify-roundtrip")
+    config.available_features.add("verify-roundtrip")
 tools = [
     ToolSubst("structured-opt", FindTool(opt), extra_args=opt_args),
     "structured-compile",
@@ -67,6 +69,8 @@ config.substitutions.insert(0, ("%python", config.python_executable))
 config.substitutions.append(("%src_root", config.structured_src_root))
 config.substitutions.append(("%tools_dir", config.structured_tools_dir))
 config.substitutions.append(("%plugin", plugin))
+config.substitutions.append(("%obj_root", config.structured_obj_root))
+config.substitutions.append(("%llvm_tools_dir", config.llvm_tools_dir))
 config.substitutions.append(("%host_cc", config.host_cc))
 
 
