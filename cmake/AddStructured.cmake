@@ -5,19 +5,36 @@
 # The wrappers every CMakeLists.txt of the project uses. They keep our targets
 # in our own export set (MLIR's wrapper would put them into MLIR's).
 
+# install_structured_target(Name)
+# Installs a target and exports it to find_package(Structured). What programs
+# need at run time is the component `Tools`, what builds need is `Development`.
+function(install_structured_target name)
+  set(dependencies)
+  get_target_property(type ${name} TYPE)
+  if(STRUCTURED_BUNDLE_DEPENDENCIES AND NOT type STREQUAL STATIC_LIBRARY)
+    set(dependencies RUNTIME_DEPENDENCY_SET StructuredDependencies)
+  endif()
+  install(TARGETS ${name} EXPORT StructuredTargets ${dependencies}
+    RUNTIME DESTINATION bin COMPONENT Tools
+    LIBRARY DESTINATION lib COMPONENT Tools NAMELINK_COMPONENT Development
+    ARCHIVE DESTINATION lib COMPONENT Development
+    INCLUDES DESTINATION include)
+  set_property(GLOBAL APPEND PROPERTY STRUCTURED_INSTALLED ${name})
+endfunction()
+
 # add_structured_library(Name source... [DEPENDS target...] [LINK_LIBS PUBLIC lib...])
 # A library that links the shared libMLIR.
 function(add_structured_library name)
   add_mlir_library(${name} ${ARGN} DISABLE_INSTALL EXCLUDE_FROM_LIBMLIR
                    ENABLE_AGGREGATION)
   target_link_libraries(${name} PUBLIC MLIR LLVM)
-  install(TARGETS ${name} EXPORT StructuredTargets DESTINATION lib)
+  install_structured_target(${name})
 endfunction()
 
-# add_structured_plain_library(Name [SHARED] source... [LINK_LIBS lib...])
-# A library that knows neither LLVM nor MLIR.
+# add_structured_plain_library(Name [SHARED] [INTERNAL] source... [LINK_LIBS lib...])
+# A library that knows neither LLVM nor MLIR; INTERNAL ones are not installed.
 function(add_structured_plain_library name)
-  cmake_parse_arguments(ARG "SHARED" "" "LINK_LIBS" ${ARGN})
+  cmake_parse_arguments(ARG "SHARED;INTERNAL" "" "LINK_LIBS" ${ARGN})
   if(ARG_SHARED)
     set(kind SHARED)
   else()
@@ -25,7 +42,9 @@ function(add_structured_plain_library name)
   endif()
   add_library(${name} ${kind} ${ARG_UNPARSED_ARGUMENTS})
   target_link_libraries(${name} PUBLIC ${ARG_LINK_LIBS})
-  install(TARGETS ${name} EXPORT StructuredTargets DESTINATION lib)
+  if(NOT ARG_INTERNAL)
+    install_structured_target(${name})
+  endif()
 endfunction()
 
 # add_structured_tool(name source... [LINK_LIBS lib...] [PLAIN])
@@ -37,7 +56,7 @@ function(add_structured_tool name)
   if(NOT ARG_PLAIN)
     target_link_libraries(${name} PRIVATE MLIR LLVM)
   endif()
-  install(TARGETS ${name} EXPORT StructuredTargets DESTINATION bin)
+  install_structured_target(${name})
   set_property(GLOBAL APPEND PROPERTY STRUCTURED_TOOLS ${name})
 endfunction()
 

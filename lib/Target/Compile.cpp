@@ -132,7 +132,7 @@ llvm::Error Compiler::writeModule(llvm::Module &llvmModule,
                         stream);
       }))
     return error;
-  StringRef ompLibrary = options.ompLibrary;
+  std::string ompLibrary = options.ompLibrary;
   if (ompLibrary.empty())
     ompLibrary = getDefaultOmpLibrary();
   if (llvm::Error error =

@@ -8,11 +8,37 @@
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/FileUtilities.h"
 #include "llvm/Support/MemoryBuffer.h"
+#include "llvm/Support/Path.h"
 #include "llvm/Support/Program.h"
+#include <dlfcn.h>
+#include <link.h>
 
 using namespace structured;
 
-llvm::StringRef structured::getDefaultOmpLibrary() {
+/// Path of a file of the installation whose bin/ or lib/ holds this code.
+static llvm::SmallString<128> getInstalledPath(llvm::StringRef directory,
+                                               llvm::StringRef name) {
+  // The program itself has no name here, a library its path.
+  Dl_info info;
+  link_map *map = nullptr;
+  bool isLibrary = dladdr1(reinterpret_cast<void *>(&getInstalledPath), &info,
+                           reinterpret_cast<void **>(&map), RTLD_DL_LINKMAP) &&
+                   *map->l_name;
+  std::string binary = isLibrary
+                           ? std::string(map->l_name)
+                           : llvm::sys::fs::getMainExecutable(nullptr, nullptr);
+  llvm::SmallString<128> path;
+  llvm::sys::fs::real_path(binary, path);
+  llvm::sys::path::remove_filename(path);
+  llvm::sys::path::remove_filename(path);
+  llvm::sys::path::append(path, directory, name);
+  return path;
+}
+
+std::string structured::getDefaultOmpLibrary() {
+  llvm::SmallString<128> installed = getInstalledPath("lib", "libomp.so.5");
+  if (llvm::sys::fs::exists(installed))
+    return installed.str().str();
   return STRUCTURED_OMP_LIBRARY;
 }
 
@@ -31,6 +57,9 @@ static llvm::StringRef getRuntimeSoname() {
 }
 
 static llvm::Expected<std::string> findLinker() {
+  llvm::SmallString<128> installed = getInstalledPath("bin", "ld.lld");
+  if (llvm::sys::fs::can_execute(installed))
+    return installed.str().str();
   for (llvm::StringRef name : {"ld.lld-22", "ld.lld", "ld"})
     if (llvm::ErrorOr<std::string> path = llvm::sys::findProgramByName(name))
       return *path;

@@ -136,7 +136,7 @@ class RayWorkers:
             import ray
         except ImportError as error:
             raise StructuredError("--workers ray: the package ray is not installed; "
-                                  "pip install './python[distributed]'") from error
+                                  "pip install '.[distributed]'") from error
         self._ray = ray
         options = {"address": address} if address else {
             "address": "local", "include_dashboard": False}

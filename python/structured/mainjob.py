@@ -28,7 +28,7 @@ from .files import write_json, write_text
 from .pipeline import Compression, Workspace
 
 #: Sentence pairs written for this project: paraphrases, related, unrelated.
-PAIRS = Path(__file__).resolve().parents[2] / "benchmarks/minilm/sentence_pairs.tsv"
+PAIRS = Path(__file__).with_name("sentence_pairs.tsv")
 
 #: Largest absolute difference allowed between a compiled model and onnxruntime;
 #: hidden states reach 6. In f32 a compressed model rounds more than the dense

@@ -69,7 +69,7 @@ _DL_CUDA, _DL_CUDA_MANAGED = 2, 13
 @functools.cache
 def _library() -> ctypes.CDLL:
     """libStructuredRuntime.so, with the signatures that this file calls."""
-    library = load_library("libStructuredRuntime.so")
+    library = load_library(f"libStructuredRuntime.so.{ABI_VERSION}")
     handle, index = ctypes.c_void_p, ctypes.c_int32
     tensors, types = ctypes.POINTER(_Tensor), ctypes.POINTER(_TensorType)
     signatures = {

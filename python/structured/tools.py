@@ -17,10 +17,12 @@ from .errors import StructuredError
 
 
 def search_directories() -> list[Path]:
-    """Where the build is looked for, in this order: $STRUCTURED_BUILD_DIR,
-    `build` beside the source tree's python/, and the prefix of an installation."""
-    source = Path(__file__).resolve().parents[2]
-    directories = [source / "build", source]
+    """Where bin/ and lib/ are looked for, in this order: $STRUCTURED_BUILD_DIR,
+    this package (of a wheel), `build` beside the source tree's python/, and the
+    prefix of an installation."""
+    package = Path(__file__).resolve().parent
+    source = package.parents[1]
+    directories = [package, source / "build", source]
     if "STRUCTURED_BUILD_DIR" in os.environ:
         directories.insert(0, Path(os.environ["STRUCTURED_BUILD_DIR"]))
     return directories
@@ -45,6 +47,16 @@ def load_library(name: str) -> ctypes.CDLL:
     except OSError as error:
         raise StructuredError(f"cannot load {name}: {error}; set STRUCTURED_BUILD_DIR to the "
                               "build directory") from error
+
+
+def main() -> None:
+    """The wheel's command of the name that it was called by: runs the executable."""
+    name = Path(sys.argv[0]).name
+    for directory in search_directories():
+        # Not find_tool, which might find this command in PATH.
+        if os.access(directory / "bin" / name, os.X_OK):
+            os.execv(directory / "bin" / name, sys.argv)
+    sys.exit(f"error: {name}: not found in this installation of the package")
 
 
 def torch_mlir_opt() -> str:

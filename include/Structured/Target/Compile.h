@@ -59,7 +59,7 @@ struct CompileOptions {
   int64_t tileTokens = 32;
   /// Print what passes say of what they did not do.
   bool remarks = false;
-  /// The OpenMP library to link with; empty: the one found at configuration.
+  /// The OpenMP library to link with; empty: getDefaultOmpLibrary().
   std::string ompLibrary;
 };
 

@@ -6,16 +6,18 @@
 #define STRUCTURED_TARGET_LINKER_H
 
 #include "llvm/Support/Error.h"
+#include <string>
 
 namespace structured {
 
-/// The OpenMP library that the project was configured with.
-llvm::StringRef getDefaultOmpLibrary();
+/// The OpenMP library of the installation that this code is in, if it has one,
+/// else the one that the project was configured with.
+std::string getDefaultOmpLibrary();
 
 /// Links the object file `object` with the OpenMP library `ompLibrary` into the
-/// shared object `output`, with the first of ld.lld-22, ld.lld and ld that is
-/// beside LLVM or in PATH. An error says what was looked for, or what the
-/// linker said.
+/// shared object `output`, with the installation's linker if it has one, else
+/// the first of ld.lld-22, ld.lld and ld that is in PATH. An error says what
+/// was looked for, or what the linker said.
 llvm::Error linkSharedObject(llvm::StringRef object, llvm::StringRef output,
                              llvm::StringRef ompLibrary);
 
