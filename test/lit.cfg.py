@@ -72,6 +72,9 @@ config.substitutions.append(("%plugin", plugin))
 config.substitutions.append(("%obj_root", config.structured_obj_root))
 config.substitutions.append(("%llvm_tools_dir", config.llvm_tools_dir))
 config.substitutions.append(("%host_cc", config.host_cc))
+config.substitutions.append(("%host_cxx", config.host_cxx))
+config.substitutions.append(("%cmake", config.cmake))
+config.substitutions.append(("%obj_root", config.structured_obj_root))
 
 
 def importable(*modules):

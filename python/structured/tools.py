@@ -55,8 +55,18 @@ def main() -> None:
     for directory in search_directories():
         # Not find_tool, which might find this command in PATH.
         if os.access(directory / "bin" / name, os.X_OK):
-            os.execv(directory / "bin" / name, sys.argv)
+            os.execve(directory / "bin" / name, sys.argv, _environment())
     sys.exit(f"error: {name}: not found in this installation of the package")
+
+
+def _environment() -> dict[str, str]:
+    """This process's environment, with the ptxas of the package nvidia-cuda-nvcc
+    (the extra `cuda`) last in PATH."""
+    spec = importlib.util.find_spec("nvidia")
+    locations = spec.submodule_search_locations if spec else []
+    ptxas = [str(path.parent) for location in locations
+             for path in Path(location).glob("*/bin/ptxas")]
+    return os.environ | {"PATH": os.pathsep.join([os.environ.get("PATH", os.defpath), *ptxas])}
 
 
 def torch_mlir_opt() -> str:
@@ -81,7 +91,7 @@ def run(name: str, *arguments: str, show_progress: bool = False,
     lines = []
     with subprocess.Popen([find_tool(name), *arguments], stdout=subprocess.DEVNULL,
                           stderr=subprocess.PIPE, text=True, errors="replace",
-                          env=os.environ | dict(environment or {})) as process:
+                          env=_environment() | dict(environment or {})) as process:
         for line in process.stderr:
             lines.append(line)
             if show_progress and not re.search(": (error|warning|remark|note): ", line):
