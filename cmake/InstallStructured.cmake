@@ -31,6 +31,22 @@ if(STRUCTURED_BUNDLE_DEPENDENCIES)
   install(RUNTIME_DEPENDENCY_SET StructuredDependencies
     PRE_EXCLUDE_REGEXES "^lib(c|m|dl|rt|pthread|stdc\\+\\+|gcc_s)\\.so" "^ld-linux"
     LIBRARY DESTINATION lib COMPONENT Tools)
+  # Links become what they point to, by the name that programs ask for: in a
+  # wheel, which has no links, each library would be there several times.
+  install(CODE [[
+    file(GLOB libraries "$ENV{DESTDIR}${CMAKE_INSTALL_PREFIX}/lib/*.so*")
+    foreach(library ${libraries})
+      if(IS_SYMLINK ${library} AND library MATCHES "[.]so[.][0-9]+$")
+        file(REAL_PATH ${library} target)
+        file(RENAME ${target} ${library})
+      endif()
+    endforeach()
+    foreach(library ${libraries})
+      if(IS_SYMLINK ${library} AND NOT EXISTS ${library})
+        file(REMOVE ${library})
+      endif()
+    endforeach()
+  ]] COMPONENT Tools)
   # The compiler looks for a linker beside itself first.
   install(PROGRAMS ${LLVM_TOOLS_BINARY_DIR}/lld DESTINATION bin RENAME ld.lld
           COMPONENT Tools)

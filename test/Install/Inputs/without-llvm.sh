@@ -3,7 +3,7 @@
 set -e
 for directory in /usr/lib/llvm-*; do mount -t tmpfs none "$directory"; done
 for file in /usr/lib/x86_64-linux-gnu/libLLVM*.so* /usr/lib/x86_64-linux-gnu/libomp*.so* \
-    /usr/lib/x86_64-linux-gnu/openblas-pthread/libopenblas* /usr/bin/ld /usr/bin/ld.* /usr/bin/*-ld /usr/bin/ld.lld*; do
+    /usr/lib/x86_64-linux-gnu/openblas-pthread/libopenblas* /usr/bin/ld /usr/bin/ld.bfd /usr/bin/ld.gold /usr/bin/ld.lld*; do
   # Links whose target is hidden by now are gone already.
   if [ -f "$file" ]; then mount --bind /dev/null "$(realpath "$file")"; fi
 done
