@@ -57,7 +57,6 @@ function(add_structured_tool name)
     target_link_libraries(${name} PRIVATE MLIR LLVM)
   endif()
   install_structured_target(${name})
-  set_property(GLOBAL APPEND PROPERTY STRUCTURED_TOOLS ${name})
 endfunction()
 
 # add_structured_unittest(Name source... [LINK_LIBS lib...])

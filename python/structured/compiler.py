@@ -79,7 +79,7 @@ class _Diagnostic(ctypes.Structure):
 @functools.cache
 def _library() -> ctypes.CDLL:
     """libStructuredC.so, with the signatures that this file calls."""
-    library = load_library("libStructuredC.so")
+    library = load_library(f"libStructuredC.so.{ABI_VERSION}")
     handle, integer, text = ctypes.c_void_p, ctypes.c_int32, ctypes.c_char_p
     result = ctypes.POINTER(handle)
     signatures = {
