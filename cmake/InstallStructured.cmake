@@ -34,7 +34,7 @@ if(STRUCTURED_BUNDLE_DEPENDENCIES)
   # Links become what they point to, by the name that programs ask for: in a
   # wheel, which has no links, each library would be there several times.
   install(CODE [[
-    file(GLOB libraries "$ENV{DESTDIR}${CMAKE_INSTALL_PREFIX}/lib/*.so*")
+    file(GLOB libraries "$ENV{DESTDIR}${CMAKE_INSTALL_PREFIX}/lib/*.so.*")
     foreach(library ${libraries})
       if(IS_SYMLINK ${library} AND library MATCHES "[.]so[.][0-9]+$")
         file(REAL_PATH ${library} target)
@@ -42,7 +42,7 @@ if(STRUCTURED_BUNDLE_DEPENDENCIES)
       endif()
     endforeach()
     foreach(library ${libraries})
-      if(IS_SYMLINK ${library} AND NOT EXISTS ${library})
+      if(IS_SYMLINK ${library})
         file(REMOVE ${library})
       endif()
     endforeach()
