@@ -11,10 +11,32 @@
 
 using namespace structured;
 
+/// Whether the text opens more than `limit` brackets in each other. The parser
+/// calls itself for each, and would overflow the stack.
+static bool isNestedDeeperThan(size_t limit, llvm::StringRef text) {
+  size_t depth = 0;
+  bool inString = false;
+  for (size_t i = 0; i < text.size(); ++i) {
+    if (text[i] == '"')
+      inString = !inString;
+    else if (inString && text[i] == '\\')
+      ++i;
+    else if (!inString && (text[i] == '[' || text[i] == '{') && ++depth > limit)
+      return true;
+    else if (!inString && (text[i] == ']' || text[i] == '}') && depth)
+      --depth;
+  }
+  return false;
+}
+
 Result<llvm::json::Value> structured::readJsonFile(const std::string &path) {
   auto buffer = llvm::MemoryBuffer::getFile(path, /*IsText=*/true);
   if (!buffer)
     return Error{"cannot read '" + path + "': " + buffer.getError().message()};
+  constexpr size_t maxDepth = 100;
+  if (isNestedDeeperThan(maxDepth, (*buffer)->getBuffer()))
+    return Error{"'" + path + "' nests more than " + std::to_string(maxDepth) +
+                 " arrays and objects"};
   llvm::Expected<llvm::json::Value> json =
       llvm::json::parse((*buffer)->getBuffer());
   if (!json)

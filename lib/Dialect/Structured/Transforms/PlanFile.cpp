@@ -7,9 +7,22 @@
 
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/ADT/StringSet.h"
+#include "llvm/Support/MathExtras.h"
 
 using namespace structured;
 namespace json = llvm::json;
+
+/// Whether the parameters, planned and dense, can be counted in 63 bits.
+static bool isCountable(const LayerPlan &plan) {
+  int64_t dense, count;
+  if (llvm::MulOverflow(plan.m, plan.n, dense))
+    return false;
+  return plan.structure != "blast" ||
+         !(llvm::MulOverflow(plan.bOut, plan.bIn, count) ||
+           llvm::AddOverflow(plan.m, count, count) ||
+           llvm::AddOverflow(plan.n, count, count) ||
+           llvm::MulOverflow(plan.rank, count, count));
+}
 
 static Result<LayerPlan> readEntry(const json::Value &value) {
   const json::Object *object = value.getAsObject();
@@ -42,8 +55,6 @@ static Result<LayerPlan> readEntry(const json::Value &value) {
   plan.m = *(*shape)[0].getAsInteger();
   plan.n = *(*shape)[1].getAsInteger();
   plan.reason = object->getString("reason").value_or("").str();
-  if (plan.structure == "dense")
-    return plan;
   auto readPositive = [&](llvm::StringRef key,
                           int64_t &number) -> Result<void> {
     std::optional<int64_t> integer = object->getInteger(key);
@@ -53,13 +64,19 @@ static Result<LayerPlan> readEntry(const json::Value &value) {
     number = *integer;
     return {};
   };
-  llvm::SmallVector<std::pair<const char *, int64_t *>> numbers = {
-      {"b_out", &plan.bOut}, {"b_in", &plan.bIn}, {"rank", &plan.rank}};
+  llvm::SmallVector<std::pair<const char *, int64_t *>> numbers;
+  if (plan.structure == "blast")
+    numbers = {
+        {"b_out", &plan.bOut}, {"b_in", &plan.bIn}, {"rank", &plan.rank}};
   if (plan.structure == "gblr")
     numbers = {{"budget", &plan.budget}};
   for (auto [key, number] : numbers)
     if (Result<void> read = readPositive(key, *number); !read)
       return Error{read.error()};
+  if (!isCountable(plan))
+    return Error{"(" + plan.layer +
+                 ") has too large numbers: its parameters do not fit into 63 "
+                 "bits"};
   return plan;
 }
 
