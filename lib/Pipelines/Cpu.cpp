@@ -31,6 +31,8 @@ static void addCleanup(OpPassManager &pm) {
 void structured::buildCpuTensorPipeline(OpPassManager &pm,
                                         const CpuPipelineOptions &options) {
   pm.addPass(createBindParameters());
+  // Ops of arith and math on whole tensors.
+  pm.addPass(createConvertElementwiseToLinalgPass());
   GblrToBlockSparseOptions gblr;
   gblr.vectorBits = options.vectorBits;
   gblr.vectorRegisters = options.vectorRegisters;

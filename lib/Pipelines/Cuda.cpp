@@ -35,6 +35,8 @@ static void addCleanup(OpPassManager &pm) {
 void structured::buildCudaTensorPipeline(OpPassManager &pm,
                                          const CudaPipelineOptions &options) {
   pm.addPass(createBindParameters());
+  // Ops of arith and math on whole tensors.
+  pm.addPass(createConvertElementwiseToLinalgPass());
   GblrToBlockSparseOptions gblr;
   gblr.vectorBits = 256;
   pm.addPass(createGblrToBlockSparse(gblr));
