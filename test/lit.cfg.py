@@ -5,6 +5,7 @@
 
 Features: `python-models` (the packages of python/requirements.txt are there),
 `python-ray` (and Ray, the extra `distributed`),
+`sanitizers`, `fuzzers` (a build with them: the preset sanitize),
 `ptxas` (NVIDIA's assembler), `cuda` (a CUDA device), `sm90` (one of compute capability 9.0).
 Parameters: `verify_roundtrip=1` adds --verify-roundtrip to structured-opt (and is a
 feature of the same name).
@@ -71,10 +72,12 @@ config.substitutions.append(("%tools_dir", config.structured_tools_dir))
 config.substitutions.append(("%plugin", plugin))
 config.substitutions.append(("%obj_root", config.structured_obj_root))
 config.substitutions.append(("%llvm_tools_dir", config.llvm_tools_dir))
-config.substitutions.append(("%host_cc", config.host_cc))
 config.substitutions.append(("%host_cxx", config.host_cxx))
 config.substitutions.append(("%cmake", config.cmake))
 config.substitutions.append(("%obj_root", config.structured_obj_root))
+# What links a library with sanitizers needs their runtime.
+sanitize = " -fsanitize=address,undefined -fno-sanitize=function" if config.sanitizers else ""
+config.substitutions.append(("%host_cc", config.host_cc + sanitize))
 
 
 def importable(*modules):
@@ -90,6 +93,11 @@ if importable("onnx", "onnxruntime", "tokenizers", "torch_mlir",
     config.available_features.add("python-models")
 if importable("numpy", "ray"):
     config.available_features.add("python-ray")
+
+if config.sanitizers:
+    config.available_features.add("sanitizers")
+if config.fuzzers:
+    config.available_features.add("fuzzers")
 
 if shutil.which("ptxas") or any(map(os.access, ["/usr/local/cuda/bin/ptxas", config.ptxas],
                                     [os.X_OK] * 2)):
