@@ -122,7 +122,10 @@ bool InfoParser::parseShape(const json &object, const std::string &where,
                                      " exceeds " +
                                      std::to_string(STRUCTURED_RT_MAX_RANK));
   for (const json &size : *sizes) {
-    if (!size.is_number_integer() ||
+    // Of an unsigned number that is too large get() would make a negative one.
+    bool isTooLarge = size.is_number_unsigned() &&
+                      size.get<uint64_t>() > static_cast<uint64_t>(INT64_MAX);
+    if (!size.is_number_integer() || isTooLarge ||
         size.get<int64_t>() < (mayBeDynamic ? -1 : 0))
       return fail(where + "shape", mayBeDynamic
                                        ? "expected sizes, or -1 for dynamic"

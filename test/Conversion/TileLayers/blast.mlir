@@ -52,3 +52,19 @@ func.func @untiled(%x: tensor<128x8xf32>, %w: tensor<12x8xf32>, %o0: tensor<128x
       outs(%o1 : tensor<32x12xf32>) -> tensor<32x12xf32>
   return %0, %1 : tensor<128x12xf32>, tensor<32x12xf32>
 }
+
+// -----
+
+// A factor without numbers is not sliced: a slice must begin inside.
+
+// CHECK-LABEL: func @empty_factor
+// CHECK: scf.forall
+// CHECK: structured.gblr.matmul {{.*}} ins(%{{.+}}, %arg1, %arg2 :
+func.func @empty_factor(%x: tensor<?x8xf32>, %u: tensor<4xf32>, %v: tensor<0xf32>,
+                        %o0: tensor<?x12xf32>) -> tensor<?x12xf32> {
+  %o = structured.gblr.matmul
+      layout = <out = 12, in = 8, components = [<rows 10 + 4, cols 2 + 0, rank 1>]>
+      ins(%x, %u, %v : tensor<?x8xf32>, tensor<4xf32>, tensor<0xf32>)
+      outs(%o0 : tensor<?x12xf32>) -> tensor<?x12xf32>
+  return %o : tensor<?x12xf32>
+}

@@ -60,6 +60,13 @@
 // REDEFINE: %{options} = read=%t/large.json
 // RUN: %{plan} LARGE
 // LARGE: error: layer 'fc': rank 17 in '{{.*}}large.json' is larger than the smaller side of 32 x 16
+// REDEFINE: %{options} = read=%t/huge.json
+// RUN: %{plan} HUGE
+// HUGE: error: structured-plan: '{{.*}}huge.json': entry 0 (fc) has too large numbers: its parameters do not fit into 63 bits
+// RUN: %python -c "print('[' * 100000)" > %t/deep.json
+// REDEFINE: %{options} = read=%t/deep.json
+// RUN: %{plan} DEEP
+// DEEP: error: structured-plan: '{{.*}}deep.json' nests more than 100 arrays and objects
 // REDEFINE: %{options} = blocks=2 write=%t/no/such/directory/plan.json
 // RUN: %{plan} WRITE
 // WRITE: error: structured-plan: cannot write '{{.*}}plan.json'
@@ -93,6 +100,8 @@
 {"version": 1, "layers": [{"layer": "fc", "shape": [32, 16], "structure": "blast", "b_out": 3, "b_in": 2, "rank": 4}]}
 //--- large.json
 {"version": 1, "layers": [{"layer": "fc", "shape": [32, 16], "structure": "blast", "b_out": 2, "b_in": 2, "rank": 17}]}
+//--- huge.json
+{"version": 1, "layers": [{"layer": "fc", "shape": [9223372036854775807, 16], "structure": "dense"}]}
 
 //--- model.mlir
 func.func @main(%x: tensor<?x16xf32>, %y0: tensor<?x32xf32>)

@@ -209,6 +209,12 @@ static FailureOr<TilingResult> tileLayer(OpTy op, OpBuilder &builder,
   TilingResult tiled;
   SmallVector<Value> operands;
   for (OpOperand &operand : op->getOpOperands()) {
+    // An empty factor is whole in every tile: slices must begin inside.
+    auto type = cast<ShapedType>(operand.get().getType());
+    if (type.hasStaticShape() && type.getNumElements() == 0) {
+      operands.push_back(operand.get());
+      continue;
+    }
     Operation *slice =
         takeSlice(builder, op.getLoc(), operand.get(),
                   operandTile(op, builder, operand.getOperandNumber(), loops));

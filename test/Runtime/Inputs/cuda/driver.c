@@ -420,10 +420,13 @@ CUresult cuCtxPopCurrent_v2(void **context) {
 
 //===-- Code --------------------------------------------------------------===//
 
-typedef struct {
+typedef struct Function {
   const ImageKernel *kernel;
   int maxDynamic, takesLargeClusters;
+  void *module; /* frees it when it is unloaded */
+  struct Function *next;
 } Function;
+static Function *functions;
 
 CUresult cuModuleLoadDataEx(void **module, const void *image,
                             unsigned numOptions, int *options, void **values) {
@@ -441,8 +444,18 @@ CUresult cuModuleLoadDataEx(void **module, const void *image,
 }
 
 CUresult cuModuleUnload(void *module) {
-  (void)module;
   ENTER();
+  pthread_mutex_lock(&mutex);
+  for (Function **next = &functions; *next;) {
+    Function *function = *next;
+    if (function->module == module) {
+      *next = function->next;
+      free(function);
+    } else {
+      next = &function->next;
+    }
+  }
+  pthread_mutex_unlock(&mutex);
   return SUCCESS;
 }
 
@@ -452,7 +465,10 @@ CUresult cuModuleGetFunction(void **function, void *module, const char *name) {
   for (int i = 0; i < image->numKernels; ++i)
     if (strcmp(image->kernels[i].name, name) == 0) {
       Function *result = malloc(sizeof(Function));
-      *result = (Function){&image->kernels[i], 48 << 10, 0};
+      pthread_mutex_lock(&mutex);
+      *result = (Function){&image->kernels[i], 48 << 10, 0, module, functions};
+      functions = result;
+      pthread_mutex_unlock(&mutex);
       *function = result;
       return SUCCESS;
     }
