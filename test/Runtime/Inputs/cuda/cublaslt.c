@@ -156,14 +156,16 @@ int cublasLtMatmulAlgoGetHeuristic(void *handle, Desc *desc, Layout *a,
   return status;
 }
 
-typedef struct {
+typedef struct Product {
   Desc desc;
   Layout a, b, c, d;
   float alpha, beta;
   const float *aData, *bData, *cData;
   float *dData;
   void *workspace;
+  struct Product *next;
 } Product;
+static Product *products; /* kept: a graph may run them again */
 
 static void multiply(const Launch *launch, void **parameters) {
   (void)launch;
@@ -212,10 +214,11 @@ int cublasLtMatmul(void *handle, Desc *desc, const float *alpha, const void *a,
       aLayout->type || dLayout->type || desc->computeType != 68 ||
       (*algo == 2) != (workspaceSize == 1024 && workspace))
     return INVALID_VALUE;
-  Product *product = malloc(sizeof(Product)); /* for as long as a graph is */
+  Product *product = malloc(sizeof(Product));
   *product =
-      (Product){*desc, *aLayout, *bLayout, *cLayout, *dLayout, *alpha,
-                *beta, a,        b,        c,        d,        workspace};
+      (Product){*desc, *aLayout, *bLayout, *cLayout, *dLayout,  *alpha,  *beta,
+                a,     b,        c,        d,        workspace, products};
+  products = product;
   static const ImageKernel kernel = {"multiply", multiply, 1};
   fakeCudaRun(stream, &kernel, (void *[]){&product});
   char text[32];
