@@ -1,7 +1,7 @@
 # Part of the Structured project, under the Apache License v2.0 with LLVM Exceptions.
 # See LICENSE for license information.
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-"""The command line: `structured import`, `compress`, `checkpoint`."""
+"""The command line: `structured import`, `compress`, `export`, `checkpoint`."""
 
 import argparse
 import dataclasses
@@ -18,7 +18,9 @@ from . import calibration, evaluation, minilm, report, runtime
 from .checkpoints import cli as checkpoints
 from .errors import StructuredError
 from .files import write_json, write_npz, write_text
-from .importer import ImportedModel, import_onnx
+from .importer import OTHER_SUFFIXES, ImportedModel, import_model
+from .linalg_export import export_linalg
+from .onnx_export import export_onnx
 from .pipeline import Compression, Workspace
 
 #: What `structured compress minilm` runs the model on.
@@ -47,15 +49,36 @@ def _parser() -> argparse.ArgumentParser:
         prog="structured", description="Compress and compile models by structured layers.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
-    importing = commands.add_parser("import", help="ONNX file -> linalg IR and safetensors")
-    importing.add_argument("model", type=Path, help="ONNX file")
+    importing = commands.add_parser("import", help="model file -> linalg IR and safetensors")
+    importing.add_argument("model", type=Path,
+                           help="ONNX file, torch.export program (.pt2), or StableHLO (.mlir, "
+                                ".mlirbc, .stablehlo)")
     importing.add_argument("-o", "--out", type=Path, required=True, help="output directory")
+    importing.add_argument("--weights", type=Path, metavar="FILE",
+                           help="with StableHLO: the arguments that are weights, by name "
+                                "(safetensors or .npz)")
     importing.set_defaults(command=_import)
+
+    exporting = commands.add_parser("export", help="compressed model -> other formats")
+    formats = exporting.add_subparsers(required=True, metavar="FORMAT")
+    onnx = formats.add_parser("onnx", help="ONNX file + factors -> ONNX file")
+    onnx.add_argument("model", type=Path, help="the original ONNX file")
+    onnx.add_argument("factors", type=Path, help="factor file")
+    onnx.add_argument("-o", "--out", type=Path, required=True, help="ONNX file to write")
+    onnx.set_defaults(command=_export_onnx)
+    linalg = formats.add_parser("linalg", help="model.mlir + weights -> plain linalg")
+    linalg.add_argument("model", type=Path, help="MLIR file, such as compressed/model.mlir")
+    linalg.add_argument("--weights", type=Path, nargs="+", default=[], metavar="FILE",
+                        help="safetensors files of its weights and factors")
+    linalg.add_argument("--iree-parameters", action="store_true",
+                        help="weights as IREE's parameters, instead of arguments")
+    linalg.add_argument("-o", "--out", type=Path, required=True, help="output directory")
+    linalg.set_defaults(command=_export_linalg)
 
     compress = commands.add_parser(
         "compress", help="compress, compile, run and compare a model",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter)
-    compress.add_argument("model", help="ONNX file, import directory, or 'minilm'")
+    compress.add_argument("model", help="model file, import directory, or 'minilm'")
     compress.add_argument("-o", "--out", type=Path, required=True,
                           help="job directory; a second run there goes on where the first stopped")
     compress.add_argument("--keep", type=fraction, default=0.5,
@@ -124,9 +147,20 @@ def positive(text: str) -> int:
 
 
 def _import(options: argparse.Namespace) -> None:
-    model = import_onnx(options.model, options.out)
+    model = import_model(options.model, options.out, options.weights)
     print(f"{model.mlir}: {len(model.inputs)} inputs, {len(model.outputs)} outputs, "
           f"{len(model.parameters)} weights")
+
+
+def _export_onnx(options: argparse.Namespace) -> None:
+    result = export_onnx(options.model, options.factors, options.out)
+    print(f"{result.path}: {result.blast} products by BLAST factors, {result.gblr} by padded GBLR "
+          f"factors, {result.dense} by the dense matrices of GBLR layers")
+
+
+def _export_linalg(options: argparse.Namespace) -> None:
+    result = export_linalg(options.model, options.weights, options.out, options.iree_parameters)
+    print(f"{result.mlir}: {len(result.inputs)} inputs, {len(result.parameters)} weights")
 
 
 def _compress(options: argparse.Namespace) -> None:
@@ -191,7 +225,8 @@ def open_model(name: str, workspace: Workspace) -> tuple[ImportedModel, Path | N
         if not path.is_file():
             workspace.say("write all-MiniLM-L6-v2 as ONNX")
             minilm.write_onnx(path)
-    return workspace.import_model(path), path
+    original = path if path.suffix not in OTHER_SUFFIXES else None
+    return workspace.import_model(path), original
 
 
 def calibrate(path: Path, name: str, model: ImportedModel, workspace: Workspace,

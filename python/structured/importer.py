@@ -27,6 +27,10 @@ MIN_ELEMENTS = 16
 
 ENTRY = "main"
 
+#: Endings of model files that are not ONNX.
+STABLEHLO_SUFFIXES, TORCH_SUFFIX = (".mlir", ".mlirbc", ".stablehlo"), ".pt2"
+OTHER_SUFFIXES = (*STABLEHLO_SUFFIXES, TORCH_SUFFIX)
+
 
 @dataclasses.dataclass(frozen=True)
 class ImportedModel:
@@ -76,12 +80,12 @@ def import_model(path: Path, directory: Path, weights: Path | None = None) -> Im
     """Imports `path` into `directory`, by its suffix: StableHLO (.mlir, .mlirbc,
     .stablehlo), torch.export (.pt2), else ONNX. `weights` is for StableHLO only,
     see `stablehlo_import.import_stablehlo`."""
-    if path.suffix in (".mlir", ".mlirbc", ".stablehlo"):
+    if path.suffix in STABLEHLO_SUFFIXES:
         from .stablehlo_import import import_stablehlo
         return import_stablehlo(path, directory, weights)
     if weights:
         raise StructuredError(f"{path}: a file of weights is taken with StableHLO only")
-    if path.suffix == ".pt2":
+    if path.suffix == TORCH_SUFFIX:
         from .torch_import import import_torch
         return import_torch(path, directory)
     return import_onnx(path, directory)

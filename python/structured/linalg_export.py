@@ -98,13 +98,16 @@ def _function(module, path: Path):
     """The module's entry; StructuredError unless there is one, and no op of ours."""
     from torch_mlir import ir
 
+    ours = []
+
     def visit(op):
         if op.name.startswith("structured."):
-            raise StructuredError(f"{path}: {op.name} cannot be lowered to linalg; its operands "
-                                  "must be tensors")
+            ours.append(op.name)
         return ir.WalkResult.ADVANCE
 
     module.operation.walk(visit)
+    if ours:
+        raise StructuredError(f"{path}: {ours[0]} cannot be lowered to linalg")
     functions = [op for op in module.body.operations if op.operation.name == "func.func"
                  and not op.is_external
                  and ("sym_visibility" not in op.attributes

@@ -1,7 +1,7 @@
 # Part of the Structured project, under the Apache License v2.0 with LLVM Exceptions.
 # See LICENSE for license information.
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-"""From an ONNX file to compiled modules: the compiler's tools, step by step.
+"""From a model file to compiled modules: the compiler's tools, step by step.
 
 Each step leaves files in the workspace and, last of all, a stamp that records
 what it was made from. A step whose stamp still fits is not run again, so a job
@@ -23,7 +23,7 @@ from . import calibration, evaluation, runtime, tools
 from .checkpoints.matrices import cheaper_dense
 from .errors import StructuredError
 from .files import write_text
-from .importer import ImportedModel, import_onnx
+from .importer import ImportedModel, import_model
 
 
 #: Iterations of the trial factorizations of an allocation, of BLAST and of GBLR:
@@ -152,7 +152,7 @@ class Workspace:
         directory = self.directory / "import"
         files = [directory / f for f in ("model.mlir", "weights.safetensors", "model.json")]
         self._step(f"import {path.name}", [path], files, ["structured-opt"],
-                   lambda: import_onnx(path, directory))
+                   lambda: import_model(path, directory))
         return ImportedModel.load(directory)
 
     def dense(self, model: ImportedModel) -> Path:

@@ -25,7 +25,7 @@ _DTYPES = {"f64": "float64", "f32": "float32", "f16": "float16", "bf16": "bfloat
            "ui8": "uint8"}
 
 #: To one function; to StableHLO without CHLO; to linalg.
-_INLINE = "builtin.module(inline,symbol-dce)"
+_INLINE = "builtin.module(func.func(stablehlo-legalize-composite-to-call),inline,symbol-dce)"
 _LOWER = ("builtin.module(func.func(chlo-legalize-to-stablehlo,shape-legalize-to-stablehlo,"
           "stablehlo-legalize-to-linalg),canonicalize,cse)")
 _UPSTREAM = ("arith.", "builtin.", "complex.", "func.", "linalg.", "math.", "scf.", "tensor.")
@@ -46,13 +46,9 @@ def import_stablehlo(path: Path, directory: Path, weights: Path | None = None) -
     argument or several, or another shape or type, and ops that do not lower.
     """
     from torch_mlir import ir
-    from torch_mlir._mlir_libs import _stablehlo
-    _stablehlo.register_stablehlo_passes()
-    context = ir.Context()
-    _stablehlo.register_dialect(context)
-    module = _parse(path, context)
+    module = _parse(path, _context())
     entry = _entry(module, path)
-    entry.attributes["sym_name"] = ir.StringAttr.get(ENTRY, context)
+    entry.attributes["sym_name"] = ir.StringAttr.get(ENTRY, module.context)
     _run(_INLINE, module, path)
     if len(list(module.body.operations)) != 1:
         raise StructuredError(f"{path}: the module's functions cannot be inlined into '{ENTRY}'")
@@ -81,6 +77,20 @@ def import_stablehlo(path: Path, directory: Path, weights: Path | None = None) -
         return stage / "linalg.mlir"
 
     return write_import(directory, path.name, inputs, outputs, stored, bindings, write)
+
+
+def _context():
+    """An MLIR context with StableHLO, CHLO and StableHLO's passes."""
+    from torch_mlir import ir, passmanager
+    from torch_mlir._mlir_libs import _stablehlo
+    _stablehlo.register_stablehlo_passes()
+    context = ir.Context()
+    _stablehlo.register_dialect(context)
+    # The bindings register no CHLO; it is loaded by a pass that depends on it.
+    passmanager.PassManager.parse(
+        "builtin.module(func.func(stablehlo-complex-math-expander))", context
+    ).run(ir.Module.parse("func.func private @f()", context).operation)
+    return context
 
 
 def _parse(path: Path, context):
@@ -228,11 +238,15 @@ def _strip(module, path: Path) -> None:
     for attribute in list(module.operation.attributes):
         del module.operation.attributes[attribute]
 
+    foreign = []
+
     def visit(op):
         if not op.name.startswith(_UPSTREAM):
             where = op.location.name_str if isinstance(op.location, ir.NameLoc) else \
                 str(op.location).removeprefix("loc(").removesuffix(")")
-            raise StructuredError(f"{path}: {where}: {op.name} does not lower to linalg")
+            foreign.append(f"{where}: {op.name}")
         return ir.WalkResult.ADVANCE
 
     module.operation.walk(visit)
+    if foreign:
+        raise StructuredError(f"{path}: {foreign[0]} does not lower to linalg")
