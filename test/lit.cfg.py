@@ -4,7 +4,8 @@
 """lit configuration of the Structured test suite.
 
 Features: `python-models` (the packages of python/requirements.txt are there),
-`python-ray` (and Ray, the extra `distributed`),
+`python-ray` (and Ray, the extra `distributed`), `python-iree`, `python-torch`, `python-jax`
+(IREE's compiler and runtime, PyTorch, JAX: for import and export),
 `sanitizers`, `fuzzers` (a build with them: the preset sanitize),
 `ptxas` (NVIDIA's assembler), `cuda` (a CUDA device), `sm90` (one of compute capability 9.0).
 Parameters: `verify_roundtrip=1` adds --verify-roundtrip to structured-opt (and is a
@@ -74,7 +75,6 @@ config.substitutions.append(("%obj_root", config.structured_obj_root))
 config.substitutions.append(("%llvm_tools_dir", config.llvm_tools_dir))
 config.substitutions.append(("%host_cxx", config.host_cxx))
 config.substitutions.append(("%cmake", config.cmake))
-config.substitutions.append(("%obj_root", config.structured_obj_root))
 # What links a library with sanitizers needs their runtime.
 sanitize = " -fsanitize=address,undefined -fno-sanitize=function" if config.sanitizers else ""
 config.substitutions.append(("%host_cc", config.host_cc + sanitize))
@@ -93,6 +93,11 @@ if importable("onnx", "onnxruntime", "tokenizers", "torch_mlir",
     config.available_features.add("python-models")
 if importable("numpy", "ray"):
     config.available_features.add("python-ray")
+if importable("iree.compiler", "iree.runtime"):
+    config.available_features.add("python-iree")
+for package in ("torch", "jax"):
+    if importable(package):
+        config.available_features.add(f"python-{package}")
 
 if config.sanitizers:
     config.available_features.add("sanitizers")

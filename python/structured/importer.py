@@ -329,7 +329,10 @@ def _lowering_error(process: subprocess.CompletedProcess, operators: Sequence[st
                 f"the operators {', '.join(operators)}")
     match = re.search(r'error: loc\("([^"]*)"\): (.*)', process.stderr)
     if not match:
-        return tools.first_error(process.stderr)
+        line = tools.first_error(process.stderr)
+        illegal = re.match(r"(.*): error: failed to legalize operation '([\w.]+)'", line)
+        return (f"{illegal.group(1)}: operator {illegal.group(2)} is not supported by torch-mlir"
+                if illegal else line)
     node, message = match.groups()
     kind = re.search(r'name = "onnx\.(\w+)"', message)
     if kind:

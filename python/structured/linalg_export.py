@@ -9,6 +9,7 @@ arguments behind the inputs, or IREE's parameters.
 
 import dataclasses
 import json
+import re
 from pathlib import Path
 from typing import Sequence
 
@@ -68,7 +69,7 @@ def export_linalg(model: Path, weights: Sequence[Path], directory: Path,
         tools.run("structured-opt", str(model), *_PASSES, "-o", str(plain))
         context = ir.Context()
         context.allow_unregistered_dialects = True
-        module = ir.Module.parse(plain.read_text(), context)
+        module = _parse(plain, context, model)
         function = _function(module, model)
         inputs, tensors = [], []
         for index, (argument, attributes) in enumerate(
@@ -94,20 +95,20 @@ def export_linalg(model: Path, weights: Sequence[Path], directory: Path,
     return ExportedLinalg(directory, inputs, names)
 
 
-def _function(module, path: Path):
-    """The module's entry; StructuredError unless there is one, and no op of ours."""
+def _parse(plain: Path, context, path: Path):
+    """The lowered module; StructuredError if an op of ours is left in it."""
     from torch_mlir import ir
+    try:
+        return ir.Module.parse(plain.read_text(), context)
+    except ir.MLIRError as error:
+        op = re.search(r"custom op '(structured\.[\w.]+)'", str(error))
+        raise StructuredError(f"{path}: {op.group(1)} cannot be lowered to linalg" if op else
+                              f"{path}: {tools.first_error(str(error))}") from error
 
-    ours = []
 
-    def visit(op):
-        if op.name.startswith("structured."):
-            ours.append(op.name)
-        return ir.WalkResult.ADVANCE
-
-    module.operation.walk(visit)
-    if ours:
-        raise StructuredError(f"{path}: {ours[0]} cannot be lowered to linalg")
+def _function(module, path: Path):
+    """The module's entry; StructuredError unless there is one."""
+    from torch_mlir import ir
     functions = [op for op in module.body.operations if op.operation.name == "func.func"
                  and not op.is_external
                  and ("sym_visibility" not in op.attributes

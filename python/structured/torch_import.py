@@ -36,9 +36,10 @@ def import_torch(program, directory: Path) -> ImportedModel:
         raise StructuredError(f"not a torch.export.ExportedProgram: {type(program).__name__}")
     outputs = [_describe(spec.arg, value, source)
                for spec, value in zip(program.graph_signature.output_specs,
-                                      _check_outputs(program, source))]
+                                      _outputs(program, source))]
     from torch_mlir.extras.fx_decomp_util import get_decomposition_table
     program = program.run_decompositions(get_decomposition_table())
+    _outputs(program, source)  # Decomposed, batch norm may show side effects.
     inputs, weights, names = [], [], []
     placeholders = {node.name: node for node in program.graph.nodes if node.op == "placeholder"}
     tensors = dict(program.state_dict) | dict(program.constants)
@@ -73,7 +74,7 @@ def _load(path: Path):
                               f"{first_line(error)}") from error
 
 
-def _check_outputs(program, source: str) -> list:
+def _outputs(program, source: str) -> list:
     """The values of the program's outputs; StructuredError if it has side effects."""
     import torch
     kinds = torch.export.graph_signature.OutputKind
