@@ -95,6 +95,8 @@ if importable("numpy", "ray"):
     config.available_features.add("python-ray")
 if importable("iree.compiler", "iree.runtime"):
     config.available_features.add("python-iree")
+    config.substitutions.append(  # %iree-compile, %iree-run-module
+        ("%iree", os.path.join(os.path.dirname(config.python_executable), "iree")))
 for package in ("torch", "jax"):
     if importable(package):
         config.available_features.add(f"python-{package}")
