@@ -45,7 +45,7 @@ def iree_function(exported: ExportedLinalg):
     start = time.monotonic()
     code = iree.compiler.compile_file(
         str(exported.mlir), target_backends=["llvm-cpu"],
-        extra_args=["--iree-llvmcpu-target-cpu=host", "--iree-opt-level=O2"])
+        extra_args=["--iree-llvmcpu-target-cpu=host"])
     seconds = time.monotonic() - start
     config = iree.runtime.Config("local-task")
     index = iree.runtime.ParameterIndex()
