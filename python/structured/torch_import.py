@@ -37,8 +37,7 @@ def import_torch(program, directory: Path) -> ImportedModel:
     outputs = [_describe(spec.arg, value, source)
                for spec, value in zip(program.graph_signature.output_specs,
                                       _outputs(program, source))]
-    from torch_mlir.extras.fx_decomp_util import get_decomposition_table
-    program = program.run_decompositions(get_decomposition_table())
+    program = program.run_decompositions(_decompositions())
     _outputs(program, source)  # Decomposed, batch norm may show side effects.
     inputs, weights, names = [], [], []
     placeholders = {node.name: node for node in program.graph.nodes if node.op == "placeholder"}
@@ -61,6 +60,17 @@ def import_torch(program, directory: Path) -> ImportedModel:
         directory, name, inputs, outputs, weights, names,
         lambda stage: lower_torch(text, "--torchdynamo-export-to-torch-backend-pipeline", source,
                                   operators, stage))
+
+
+def _decompositions() -> dict:
+    """Torch-mlir's table, and for operators that it lowers for some ranks only."""
+    import torch
+    from torch_mlir.extras.fx_decomp_util import get_decomposition_table
+    aten = torch.ops.aten
+    return get_decomposition_table() | {
+        aten.__and__.Tensor: lambda a, b: aten.bitwise_and.Tensor(a, b),
+        aten.__or__.Tensor: lambda a, b: aten.bitwise_or.Tensor(a, b),
+        aten.__xor__.Tensor: lambda a, b: aten.bitwise_xor.Tensor(a, b)}
 
 
 def _load(path: Path):

@@ -85,6 +85,21 @@ class TorchImport(unittest.TestCase):
             for actual, expected in zip(module_(ids=ids.numpy()), module(ids)):
                 np.testing.assert_allclose(actual, expected.detach().numpy(), rtol=0, atol=5e-6)
 
+    def test_logical_operators_of_masks(self):
+        class Mask(torch.nn.Module):
+            def forward(self, a, b):
+                scalar = torch.full((), True)
+                return scalar & a, (scalar ^ a) | b
+
+        inputs = torch.tensor([True, True, False, False]), torch.tensor([True, False] * 2)
+        model = import_torch(torch.export.export(Mask(), inputs), self.out)
+        compiled = self.directory / "mask.so"
+        tools.run("structured-compile", str(model.mlir), f"--weights={model.weights}", "-o",
+                  str(compiled))
+        both, either = runtime.Module.load(compiled)(*(i.numpy() for i in inputs))
+        np.testing.assert_array_equal(both, [True, True, False, False])
+        np.testing.assert_array_equal(either, [True, False, True, True])
+
     def test_half_precision(self):
         for dtype, name in ((torch.bfloat16, "bfloat16"), (torch.float16, "float16")):
             linear = torch.nn.Linear(16, 16).to(dtype).eval()
