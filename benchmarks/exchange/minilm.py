@@ -96,7 +96,11 @@ def torch_program():
                 minilm.model_directory(), attn_implementation="eager").eval()
 
         def forward(self, input_ids, attention_mask, token_type_ids):
-            return self.bert(input_ids, attention_mask, token_type_ids).last_hidden_state
+            # The additive mask, made here: the one that transformers 5.24 makes while
+            # it is exported lets tokens see the padding.
+            mask = (1 - attention_mask[:, None, None, :].float()) * torch.finfo(torch.float32).min
+            return self.bert(input_ids=input_ids, attention_mask=mask,
+                             token_type_ids=token_type_ids).last_hidden_state
 
     with torch.no_grad():
         return torch.export.export(Hidden(), (torch.ones(1, 128, dtype=torch.long),) * 3)
