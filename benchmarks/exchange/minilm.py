@@ -96,8 +96,8 @@ def torch_program():
                 minilm.model_directory(), attn_implementation="eager").eval()
 
         def forward(self, input_ids, attention_mask, token_type_ids):
-            # The additive mask, made here: the one that transformers 5.24 makes while
-            # it is exported lets tokens see the padding.
+            # The additive mask, made here: with the one that transformers 5.24 makes,
+            # the exported program itself computes other numbers than the module.
             mask = (1 - attention_mask[:, None, None, :].float()) * torch.finfo(torch.float32).min
             return self.bert(input_ids=input_ids, attention_mask=mask,
                              token_type_ids=token_type_ids).last_hidden_state
