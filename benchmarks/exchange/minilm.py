@@ -96,14 +96,13 @@ def torch_program():
                 minilm.model_directory(), attn_implementation="eager").eval()
 
         def forward(self, input_ids, attention_mask, token_type_ids):
-            # The additive mask, made here: with the one that transformers 5.24 makes,
-            # the exported program itself computes other numbers than the module.
-            mask = (1 - attention_mask[:, None, None, :].float()) * torch.finfo(torch.float32).min
-            return self.bert(input_ids=input_ids, attention_mask=mask,
+            return self.bert(input_ids=input_ids, attention_mask=attention_mask,
                              token_type_ids=token_type_ids).last_hidden_state
 
+    # Three tensors: export takes one that is passed three times for one input.
+    examples = tuple(torch.ones(1, 128, dtype=torch.long) for _ in range(3))
     with torch.no_grad():
-        return torch.export.export(Hidden(), (torch.ones(1, 128, dtype=torch.long),) * 3)
+        return torch.export.export(Hidden(), examples)
 
 
 def compile_import(model: importer.ImportedModel) -> tuple[runtime.Module, int]:
