@@ -53,7 +53,7 @@ struct BuffersToGpu : structured::impl::BuffersToGpuBase<BuffersToGpu> {
       if (isa<memref::StoreOp>(op))
         return refuse(op, "writes");
       if (isa<linalg::LinalgOp, StructuredLayerOpInterface, BlockSparseMatmulOp,
-              memref::CopyOp>(op)) {
+              BsrMatmulOp, memref::CopyOp>(op)) {
         op->emitError("'") << op->getName()
                            << "' is left on the host: no kernel for it "
                            << "(--remarks says why)";

@@ -143,7 +143,7 @@ private:
         factor == GblrFactor::V ? panels.v : panels.u;
     auto packing =
         GblrPackingAttr::get(builder.getContext(), factor, panels.v.width,
-                             panels.u.width, op.getLayout());
+                             panels.u.width, op.getLayout(), /*columns=*/1);
     auto type = source.getType().clone(
         {static_cast<int64_t>(pattern.coordinates.size()), pattern.width});
     Value values =

@@ -52,21 +52,36 @@ void TilePipeline::release(Value stage, Value condition) {
 SmallVector<Value> TilePipeline::produce(ValueRange ring, Value descriptorA,
                                          Value descriptorB, Value rowA,
                                          Value rowB, Value z, Value steps) {
-  return b.forLoop(
-      b.i32(0), steps, b.i32(1), ring, [&](Value step, ValueRange ring) {
-        Value stage = ring[0], k = b.mul(step, kTileK);
-        b.wait(stageRing.getEmpty(stage), ring[1]);
-        Value full = stageRing.getFull(stage);
-        b.arriveExpectBytes(full, shape.getStageBytes());
+  return produce(
+      ring, steps,
+      [&](Value step, Value stage, Value full,
+          ValueRange) -> SmallVector<Value> {
+        Value k = b.mul(step, kTileK);
         for (int64_t product = 0; product < shape.products; ++product) {
-          Value tile =
-              b.offset(getStage(stage), product * shape.getProductBytes());
+          Value tile = b.offset(stage, product * shape.getProductBytes());
           Value zOfProduct = b.add(z, product);
           b.loadTile(tile, descriptorA, {k, rowA, zOfProduct}, full);
           b.loadTile(b.offset(tile, getOffsetB()), descriptorB,
                      {k, rowB, zOfProduct}, full);
         }
-        return stageRing.advance(ring);
+        return {};
+      });
+}
+
+SmallVector<Value> TilePipeline::produce(
+    ValueRange carried, Value steps,
+    function_ref<SmallVector<Value>(Value step, Value stage, Value full,
+                                    ValueRange carried)>
+        load) {
+  return b.forLoop(
+      b.i32(0), steps, b.i32(1), carried, [&](Value step, ValueRange carried) {
+        Value stage = carried[0];
+        b.wait(stageRing.getEmpty(stage), carried[1]);
+        Value full = stageRing.getFull(stage);
+        b.arriveExpectBytes(full, shape.getStageBytes());
+        SmallVector<Value> next = stageRing.advance(carried.take_front(2));
+        next.append(load(step, getStage(stage), full, carried.drop_front(2)));
+        return next;
       });
 }
 

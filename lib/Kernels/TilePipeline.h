@@ -83,8 +83,21 @@ public:
                                          mlir::Value rowA, mlir::Value rowB,
                                          mlir::Value z, mlir::Value steps);
 
-  /// Multiplies them: the accumulators, f32, of the warpgroup's 64 rows or
-  /// product.
+  /// The same where tiles lie elsewhere: `load` has those of a step brought to
+  /// `stage`, A's and `getOffsetB` bytes after it B's, and tells `full`. What
+  /// is carried after the ring is its own.
+  llvm::SmallVector<mlir::Value>
+  produce(mlir::ValueRange carried, mlir::Value steps,
+          llvm::function_ref<llvm::SmallVector<mlir::Value>(
+              mlir::Value step, mlir::Value stage, mlir::Value full,
+              mlir::ValueRange carried)>
+              load);
+
+  /// From a tile of A to that of B.
+  int64_t getOffsetB() const { return shape.tileM * kTileK * kElementBytes; }
+
+  /// Multiplies them, at least one step: the accumulators, f32, of the
+  /// warpgroup's 64 rows or product.
   llvm::SmallVector<mlir::Value> consume(mlir::Value warpgroup,
                                          llvm::SmallVector<mlir::Value> &ring,
                                          mlir::Value steps);
@@ -115,9 +128,6 @@ private:
   mlir::Value getStage(mlir::Value stage) {
     return b.offset(shared, b.mul(stage, shape.getStageBytes()));
   }
-  /// From a tile of A to that of B.
-  int64_t getOffsetB() const { return shape.tileM * kTileK * kElementBytes; }
-
   HopperBuilder &b;
   TilePipelineShape shape;
   mlir::Value shared, storage;

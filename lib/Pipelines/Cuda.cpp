@@ -32,11 +32,18 @@ static void addCleanup(OpPassManager &pm) {
   pm.addPass(createCSEPass());
 }
 
+/// Whether the kernels of Structured/Kernels/Hopper.h can be used.
+static bool isHopper(const CudaPipelineOptions &options) {
+  return StringRef(options.chip).starts_with("sm_90a");
+}
+
 void structured::buildCudaTensorPipeline(OpPassManager &pm,
                                          const CudaPipelineOptions &options) {
   pm.addPass(createBindParameters());
   // Ops of arith and math on whole tensors.
   pm.addPass(createConvertElementwiseToLinalgPass());
+  if (isHopper(options))
+    pm.addPass(createGblrToBsr());
   GblrToBlockSparseOptions gblr;
   gblr.vectorBits = 256;
   pm.addPass(createGblrToBlockSparse(gblr));
@@ -68,10 +75,11 @@ void structured::buildCudaBufferPipeline(OpPassManager &pm,
 
   // Layers to kernels of ours where these are faster, all others and
   // contractions to library calls.
-  if (StringRef(options.chip).starts_with("sm_90a")) {
+  if (isHopper(options)) {
     BlastToHopperOptions hopper;
     hopper.multiprocessors = options.multiprocessors;
     pm.addPass(createBlastToHopper(hopper));
+    pm.addPass(createBsrToHopper());
   }
   pm.addPass(createMatmulsToCublas());
   // Everything else to kernels. They are outlined before buffers are placed, so

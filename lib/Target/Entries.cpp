@@ -32,7 +32,8 @@ std::string structured::getStoredName(StringRef name,
     llvm::raw_string_ostream(layout) << packing.getLayout();
     llvm::raw_string_ostream(stored)
         << "#" << stringifyGblrFactor(packing.getFactor())
-        << packing.getVWidth() << ":" << packing.getUWidth() << "-"
+        << packing.getVWidth() << ":" << packing.getUWidth() << "x"
+        << packing.getColumns() << "-"
         << llvm::format_hex_no_prefix(llvm::xxh3_64bits(layout), 16);
   }
   if (!permutation.empty())

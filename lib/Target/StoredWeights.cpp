@@ -144,14 +144,15 @@ static std::vector<std::byte> getBytes(const EntryParameter &parameter) {
 static Result<std::vector<std::byte>> pack(const TensorView &tensor,
                                            const EntryParameter &parameter) {
   GblrPackingAttr packing = parameter.packing;
-  GblrPanels panels = GblrPanels::compute(
-      packing.getLayout(), packing.getVWidth(), packing.getUWidth());
+  GblrPanels panels =
+      GblrPanels::compute(packing.getLayout(), packing.getVWidth(),
+                          packing.getUWidth(), packing.getColumns());
   bool isV = packing.getFactor() == GblrFactor::V;
   const PanelPattern &pattern = isV ? panels.v : panels.u;
   if (parameter.shape[0] != static_cast<int64_t>(pattern.coordinates.size()))
     return Error{"parameter '" + parameter.source + "' has " +
                  std::to_string(parameter.shape[0]) +
-                 " rows of panels in the model, but its layout gives " +
+                 " blocks in the model, but its layout gives " +
                  std::to_string(pattern.coordinates.size())};
   size_t width = getByteWidth(tensor.dtype);
   std::vector<std::byte> bytes(pattern.getValueCount() * width);

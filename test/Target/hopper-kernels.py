@@ -9,8 +9,9 @@
 # RUN: grep -c "kernel 'blast_stages12_[0-9]*': .*; 0 bytes spill stores, 0 bytes spill loads" %t/remarks | FileCheck %s --check-prefix=FUSED
 # RUN: grep -c "kernel 'blast_stage2_[0-9]*': .*; 0 bytes spill stores, 0 bytes spill loads" %t/remarks | FileCheck %s --check-prefix=MIX
 # RUN: grep -c "kernel 'blast_decode_[0-9]*': .*; 0 bytes spill stores, 0 bytes spill loads" %t/remarks | FileCheck %s --check-prefix=DECODE
+# RUN: grep -c "kernel 'bsr_matmul_[a-z0-9_]*': .*; 0 bytes spill stores, 0 bytes spill loads" %t/remarks | FileCheck %s --check-prefix=GBLR
 # RUN: llvm-readobj --file-headers %t/layers.cubin | FileCheck %s --check-prefix=CUBIN
-"""Every kind of kernel for BLAST layers, assembled: none spills registers.
+"""Every kind of kernel for BLAST and GBLR layers, assembled: none spills registers.
 
 One layer for each kind: (b_out, b_in, r, T), by element type.
 """
@@ -19,6 +20,7 @@ One layer for each kind: (b_out, b_in, r, T), by element type.
 # FUSED: {{^}}14{{$}}
 # MIX: {{^}}8{{$}}
 # DECODE: {{^}}14{{$}}
+# GBLR: {{^}}6{{$}}
 # CUBIN: Machine: {{.*}}(0xBE)
 
 FUSED = [(1, 1, 64, 512), (2, 2, 1024, 4096), (2, 2, 1000, 300), (2, 1, 96, 512),
@@ -52,3 +54,18 @@ def layer(name, dtype, b_out, b_in, rank, tokens):
 for dtype in ("bf16", "f16"):
     for index, sizes in enumerate(FUSED + MIX + DECODE):
         print(layer(f"{dtype}_{index}", dtype, *sizes))
+    # The second product adds to zeros or, in the other layer, to an argument.
+    x, y = f"tensor<2048x72x{dtype}>", f"tensor<2048x200x{dtype}>"
+    for init in ("%y0", "%zeros"):
+        print(f"""func.func @gblr_{dtype}_{init[1:]}(%x: {x}, %y0: {y}) -> {y} {{
+  %u = structured.parameter "gblr.U" : tensor<1600x{dtype}>
+  %v = structured.parameter "gblr.V" : tensor<576x{dtype}>
+  %zero = arith.constant 0.0 : {dtype}
+  %empty = tensor.empty() : {y}
+  %zeros = linalg.fill ins(%zero : {dtype}) outs(%empty : {y}) -> {y}
+  %y = structured.gblr.matmul layout = <out = 200, in = 72, components = [
+      <rows 0 + 200, cols 0 + 72, rank 8>]>
+      ins(%x, %u, %v : {x}, tensor<1600x{dtype}>, tensor<576x{dtype}>) outs({init} : {y}) -> {y}
+  return %y : {y}
+}}
+""")

@@ -128,6 +128,82 @@ def GblrToBlockSparse : Pass<"structured-gblr-to-block-sparse"> {
   ];
 }
 
+def GblrToBsr : Pass<"structured-gblr-to-bsr"> {
+  let summary = "lower GBLR layers to two products for tensor cores";
+  let description = [{
+    Replaces each `structured.gblr.matmul` of f16 or bf16 whose factors are
+    parameters by two `structured.bsr.matmul`, with all rank vectors of all
+    components side by side:
+
+    ```
+    Y[t, ρ]  = Σ_c X[t, c] v_ρ[c]
+    O[t, a] += Σ_ρ Y[t, ρ] u_ρ[a]
+    ```
+
+    Both Vᵀ and U become matrices of dense blocks of 64 columns: Vᵀ in panels of
+    `v-width` rank vectors, U in panels of `u-width` rows. Where an interval
+    covers but a part of a block there are zeros, and they are multiplied. So
+    the order of the rank vectors matters: those whose intervals meet the same
+    blocks are put together (GblrPanels.h).
+
+    The factors get a `packing` with columns: structured-compile stores them by
+    blocks, so nothing is moved at run time. Y is rounded to the layer's element
+    type.
+
+    Before:
+
+    ```mlir
+    %u = structured.parameter "u" : tensor<384xbf16>
+    %v = structured.parameter "v" : tensor<288xbf16>
+    %y = structured.gblr.matmul layout = <…>
+        ins(%x, %u, %v : tensor<2048x256xbf16>, tensor<384xbf16>,
+            tensor<288xbf16>)
+        outs(%y0 : tensor<2048x128xbf16>) -> tensor<2048x128xbf16>
+    ```
+
+    After:
+
+    ```mlir
+    %vp = structured.parameter "v"
+        packing = <v, widths = 256 : 256, layout = <…>, columns = 64>
+        : tensor<2x256x64xbf16>
+    %a = structured.bsr.matmul
+        ins(%x, %vp, %positions, %coordinates, %order : …)
+        outs(%zeros : tensor<2048x256xbf16>) -> tensor<2048x256xbf16>
+    %up = structured.parameter "u"
+        packing = <u, widths = 256 : 256, layout = <…>, columns = 64>
+        : tensor<1x256x64xbf16>
+    %y = structured.bsr.matmul
+        ins(%a, %up, %positions_0, %coordinates_1, %order_2 : …)
+        outs(%y0 : tensor<2048x128xbf16>) -> tensor<2048x128xbf16>
+    ```
+
+    The example is run in test/Conversion/GblrToBsr/basic.mlir. Other layers,
+    and those with few tokens, are left for `structured-gblr-to-block-sparse`,
+    with a remark that says why. Another remark names a layer whose blocks hold
+    more numbers than the dense matrix.
+  }];
+  let options = [
+    Option<"vWidth", "v-width", "int64_t", /*default=*/"256",
+           "Rank vectors in a panel of Vᵀ">,
+    Option<"uWidth", "u-width", "int64_t", /*default=*/"256",
+           "Rows in a panel of U">,
+    Option<"minTokens", "min-tokens", "int64_t", /*default=*/"2048",
+           "Leave layers with fewer tokens, and those whose number is not known">
+  ];
+  let dependentDialects = [
+    "::mlir::arith::ArithDialect", "::mlir::linalg::LinalgDialect",
+    "::mlir::tensor::TensorDialect", "::structured::StructuredDialect"
+  ];
+  let statistics = [
+    Statistic<"numLowered", "num-lowered", "Layers lowered">,
+    Statistic<"numMultiplyAdds", "num-multiply-adds",
+              "Multiply-adds of the layers for a token">,
+    Statistic<"numPaddedMultiplyAdds", "num-padded-multiply-adds",
+              "The same with those of the blocks' zeros">
+  ];
+}
+
 def BlockSparseToVector : Pass<"structured-block-sparse-to-vector"> {
   let summary = "lower block-sparse products on memrefs to vector code";
   let description = [{
@@ -799,6 +875,44 @@ def BlastToHopper : Pass<"structured-blast-to-hopper", "::mlir::ModuleOp"> {
     "::mlir::NVVM::NVVMDialect", "::mlir::scf::SCFDialect"
   ];
   let statistics = [Statistic<"numLayers", "num-layers", "Layers lowered">];
+}
+
+def BsrToHopper : Pass<"structured-bsr-to-hopper", "::mlir::ModuleOp"> {
+  let summary = "lower products with BSR matrices to tensor-core kernels for Hopper";
+  let description = [{
+    Replaces `structured.bsr.matmul` on memrefs by a kernel generated for the
+    product's sizes (`buildBlockSparseGemm`, Structured/Kernels/Hopper.h).
+    Blocks must have 64 columns, and 128 or 256 rows. A `linalg.fill`
+    with zeros before a product is left out. The launch stands in a private
+    function of the product's buffers, one for each kind of product. An input or
+    result that is not contiguous is copied.
+
+    Before:
+
+    ```mlir
+    linalg.fill ins(%zero : bf16) outs(%y : memref<512x128xbf16>)
+    structured.bsr.matmul
+        ins(%x, %values, %positions, %coordinates, %order : memref<512x256xbf16>,
+            memref<2x128x64xbf16>, memref<2xi32>, memref<2xi32>, memref<1xi32>)
+        outs(%y : memref<512x128xbf16>)
+    ```
+
+    After:
+
+    ```mlir
+    call @bsr_matmul(%x, %values, %positions, %coordinates, %order, %y) : …
+    ```
+
+    The example is run in test/Conversion/BsrToHopper/basic.mlir. A product that
+    no kernel can take is left, with a remark that says why.
+  }];
+  let dependentDialects = [
+    "::mlir::arith::ArithDialect", "::mlir::func::FuncDialect",
+    "::mlir::gpu::GPUDialect", "::mlir::LLVM::LLVMDialect",
+    "::mlir::memref::MemRefDialect", "::mlir::NVVM::NVVMDialect",
+    "::mlir::scf::SCFDialect"
+  ];
+  let statistics = [Statistic<"numProducts", "num-products", "Products lowered">];
 }
 
 def MatmulsToCublas

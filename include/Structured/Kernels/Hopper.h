@@ -90,6 +90,49 @@ Kernel buildGemm(mlir::gpu::GPUModuleOp module, mlir::StringRef name,
                  const GemmProblem &problem, const GemmSchedule &schedule);
 
 //===----------------------------------------------------------------------===//
+// Block-sparse products
+//===----------------------------------------------------------------------===//
+
+/// The product D = A · Wᵀ, or D += A · Wᵀ, with a block-sparse matrix W [n, k]
+/// in BSR form: W is cut into panels of tileN rows, and of a panel only some
+/// blocks of 64 columns are stored. A [rows, k] and D [rows, n]
+/// have their last dimension contiguous.
+struct BlockSparseGemmProblem {
+  /// f16 or bf16, of all operands.
+  mlir::Type elementType;
+  int64_t n = 0;
+  /// D is added to. It is rounded once.
+  bool accumulates = false;
+};
+
+/// Columns of a block.
+inline constexpr int64_t kSparseBlockColumns = 64;
+
+/// Why the schedule cannot be used; nullopt if it can. Tiles have 128 rows and
+/// 128 or 256 columns; groupM does not matter.
+std::optional<std::string>
+checkBlockSparseGemm(const BlockSparseGemmProblem &problem,
+                     const GemmSchedule &schedule);
+
+int64_t getBlockSparseGemmSharedMemory(const BlockSparseGemmProblem &problem,
+                                       const GemmSchedule &schedule);
+
+/// Adds the kernel to `module`; `checkBlockSparseGemm` must have passed. The
+/// blocks of panel p are `positions[p]` to `positions[p + 1]`, at least one,
+/// and block i begins at column 64·`coordinates[i]`. `order` lists
+/// the panels as they are to be multiplied: those with the most blocks should
+/// come first, so that all multiprocessors end together.
+///
+/// Arguments: the descriptors of A (k, rows, 1) with boxes (64,
+/// tileM, 1), of the blocks (64, tileN, blocks) with (64,
+/// tileN, 1), of D (n, rows, 1) with (64, 64, 1), as those of `buildGemm`;
+/// pointers to D (used if it is added to), positions, coordinates and order,
+/// i32; the number of rows (i32).
+Kernel buildBlockSparseGemm(mlir::gpu::GPUModuleOp module, mlir::StringRef name,
+                            const BlockSparseGemmProblem &problem,
+                            const GemmSchedule &schedule);
+
+//===----------------------------------------------------------------------===//
 // BLAST
 //===----------------------------------------------------------------------===//
 

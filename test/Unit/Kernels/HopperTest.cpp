@@ -169,3 +169,38 @@ TEST_F(HopperTest, MixesAreBuiltForAllBlocks) {
   EXPECT_EQ(checkMix(getBlast(2, 17, 8)).value_or(""),
             "it has 2 : 17 blocks, not 1 to 16");
 }
+
+TEST_F(HopperTest, BlockSparseProductsAreBuiltForAllTiles) {
+  int64_t number = 0;
+  for (int64_t tileN : {128, 256})
+    for (bool accumulates : {false, true}) {
+      BlockSparseGemmProblem problem{builder.getF16Type(), 1000, accumulates};
+      GemmSchedule schedule{128, tileN, 4, 1};
+      ASSERT_EQ(checkBlockSparseGemm(problem, schedule), std::nullopt);
+      Kernel kernel = buildBlockSparseGemm(
+          module, "p" + std::to_string(number++), problem, schedule);
+      EXPECT_EQ(kernel.threads, 384);
+      EXPECT_EQ(kernel.sharedMemoryBytes,
+                getBlockSparseGemmSharedMemory(problem, schedule));
+    }
+  EXPECT_EQ(count("llvm.func"), number);
+  // Four steps of 16 for each tile of 64 columns.
+  EXPECT_EQ(count("nvvm.wgmma.mma_async"), 4 * number);
+  EXPECT_TRUE(succeeded(verify(module)));
+}
+
+TEST_F(HopperTest, BlockSparseProductsThatAreRefused) {
+  BlockSparseGemmProblem problem{builder.getF16Type(), 64};
+  auto getReason = [&](GemmSchedule schedule) {
+    return checkBlockSparseGemm(problem, schedule).value_or("");
+  };
+  EXPECT_EQ(getReason({128, 128, 4, 1}), "");
+  EXPECT_EQ(
+      getReason({192, 128, 4, 1}),
+      "tiles must have 128 rows, and 128 or 256 columns, not 192 and 128");
+  EXPECT_EQ(
+      getReason({128, 192, 4, 1}),
+      "tiles must have 128 rows, and 128 or 256 columns, not 128 and 192");
+  EXPECT_EQ(getReason({128, 128, 1, 1}),
+            "there must be at least 2 stages and groups of 1 tile");
+}

@@ -169,10 +169,14 @@ int64_t GblrLayoutAttr::getVSize() const {
 LogicalResult
 GblrPackingAttr::verify(function_ref<InFlightDiagnostic()> emitError,
                         GblrFactor, int64_t vWidth, int64_t uWidth,
-                        GblrLayoutAttr) {
+                        GblrLayoutAttr, int64_t columns) {
   if (vWidth < 1 || uWidth < 1)
     return emitError() << "panels must have widths of at least 1, got "
                        << vWidth << " : " << uWidth;
+  if (columns < 1 || vWidth % columns)
+    return emitError() << "blocks must have at least 1 column, and panels of "
+                          "rank vectors a multiple of them, got "
+                       << columns << " and " << vWidth;
   return success();
 }
 
@@ -223,11 +227,14 @@ LogicalResult ParameterOp::verify() {
       return emitOpError("(C3) 'permutation' must be a permutation of the ")
              << getType().getRank() << " dimensions of the result";
   if (std::optional<GblrPackingAttr> packing = getPacking())
-    if (getPermutation() || getType().getRank() != 2 ||
-        getType().getDimSize(1) != packing->getWidth())
-      return emitOpError("(C4) a packed factor must be [K, ")
-             << packing->getWidth() << "], without a permutation, got "
-             << getType();
+    if (SmallVector<int64_t> shape = packing->getPackedShape(/*blocks=*/0);
+        getPermutation() || getType().getRank() == 0 ||
+        getType().getShape().drop_front() != ArrayRef(shape).drop_front()) {
+      InFlightDiagnostic diagnostic =
+          emitOpError("(C4) a packed factor must be [K, ");
+      llvm::interleaveComma(ArrayRef(shape).drop_front(), diagnostic);
+      return diagnostic << "], without a permutation, got " << getType();
+    }
   return success();
 }
 

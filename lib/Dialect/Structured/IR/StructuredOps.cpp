@@ -370,7 +370,7 @@ struct DropEmptyGblrComponents : OpRewritePattern<GblrMatmulOp> {
 #define LAYER_OP_METHODS(OP)                                                   \
   void OP::getEffects(                                                         \
       SmallVectorImpl<MemoryEffects::EffectInstance> &effects) {               \
-    getDestinationStyleEffects(*this, effects);                                           \
+    getDestinationStyleEffects(*this, effects);                                \
   }                                                                            \
   Speculation::Speculatability OP::getSpeculatability() {                      \
     return getLayerSpeculatability(*this);                                     \
@@ -403,6 +403,18 @@ void GblrMatmulOp::getCanonicalizationPatterns(RewritePatternSet &patterns,
 // BlockSparseMatmulOp
 //===----------------------------------------------------------------------===//
 
+/// Whether the operands are all tensors, with one result of init's type, or all
+/// memrefs, with none.
+template <typename OpTy>
+static bool hasTensorsOrMemrefs(OpTy op) {
+  auto types = op->getOperandTypes();
+  if (llvm::all_of(types, llvm::IsaPred<RankedTensorType>))
+    return op->getNumResults() == 1 &&
+           op->getResult(0).getType() == op.getInit().getType();
+  return llvm::all_of(types, llvm::IsaPred<MemRefType>) &&
+         op->getNumResults() == 0;
+}
+
 LogicalResult BlockSparseMatmulOp::verify() {
   ShapedType input = shapedType(getInput()), init = shapedType(getInit());
   ShapedType values = shapedType(getValues());
@@ -428,12 +440,7 @@ LogicalResult BlockSparseMatmulOp::verify() {
   if (!agree(input.getDimSize(0), init.getDimSize(0)))
     return emitOpError("(C1) input has ")
            << input.getDimSize(0) << " tokens, init " << init.getDimSize(0);
-  auto operandTypes = getOperandTypes();
-  bool tensors = llvm::all_of(operandTypes, llvm::IsaPred<RankedTensorType>);
-  bool memrefs = llvm::all_of(operandTypes, llvm::IsaPred<MemRefType>);
-  if (!(tensors && getNumResults() == 1 &&
-        getResult(0).getType() == getInit().getType()) &&
-      !(memrefs && getNumResults() == 0))
+  if (!hasTensorsOrMemrefs(*this))
     return emitOpError("(C2) all operands must be tensors, with one result of "
                        "init's type, or memrefs, with none");
   return success();
@@ -449,8 +456,74 @@ Speculation::Speculatability BlockSparseMatmulOp::getSpeculatability() {
                          : Speculation::NotSpeculatable;
 }
 
-LogicalResult BlockSparseMatmulOp::reifyResultShapes(
-    OpBuilder &builder, ReifiedRankedShapedTypeDims &shapes) {
+LogicalResult
+BlockSparseMatmulOp::reifyResultShapes(OpBuilder &builder,
+                                       ReifiedRankedShapedTypeDims &shapes) {
+  if (getNumResults() == 0)
+    return failure();
+  shapes.push_back(tensor::getMixedSizes(builder, getLoc(), getInit()));
+  return success();
+}
+
+//===----------------------------------------------------------------------===//
+// BsrMatmulOp
+//===----------------------------------------------------------------------===//
+
+LogicalResult BsrMatmulOp::verify() {
+  ShapedType input = shapedType(getInput()), init = shapedType(getInit());
+  ShapedType values = shapedType(getValues());
+  ShapedType positions = shapedType(getPositions());
+  ShapedType coordinates = shapedType(getCoordinates());
+  ShapedType order = shapedType(getOrder());
+  if (!values.hasStaticShape() || !positions.hasStaticShape() ||
+      !coordinates.hasStaticShape() || !order.hasStaticShape() ||
+      input.isDynamicDim(1) || init.isDynamicDim(1))
+    return emitOpError("(C1) all sizes but the number of tokens must be "
+                       "static");
+  if (values.getNumElements() < 1 || input.getDimSize(1) < 1 ||
+      init.getDimSize(1) < 1)
+    return emitOpError("(C1) there must be blocks, input and init must have "
+                       "columns");
+  if (values.getDimSize(0) != coordinates.getDimSize(0))
+    return emitOpError("(C1) there are ")
+           << values.getDimSize(0) << " blocks, but "
+           << coordinates.getDimSize(0) << " coordinates";
+  int64_t panels = llvm::divideCeil(init.getDimSize(1), values.getDimSize(1));
+  if (positions.getDimSize(0) != panels + 1 || order.getDimSize(0) != panels)
+    return emitOpError("(C1) ")
+           << init.getDimSize(1) << " rows in panels of "
+           << values.getDimSize(1) << " need " << panels + 1
+           << " positions and an order of " << panels << ", got "
+           << positions.getDimSize(0) << " and " << order.getDimSize(0);
+  if (!agree(input.getDimSize(0), init.getDimSize(0)))
+    return emitOpError("(C1) input has ")
+           << input.getDimSize(0) << " tokens, init " << init.getDimSize(0);
+  Type type = values.getElementType();
+  if (type.isF32() || input.getElementType() != type ||
+      init.getElementType() != type)
+    return emitOpError("(C2) input, values and init must all be of f16 or all "
+                       "of bf16, got ")
+           << input.getElementType() << ", " << type << " and "
+           << init.getElementType();
+  if (!hasTensorsOrMemrefs(*this))
+    return emitOpError("(C3) all operands must be tensors, with one result of "
+                       "init's type, or memrefs, with none");
+  return success();
+}
+
+void BsrMatmulOp::getEffects(
+    SmallVectorImpl<MemoryEffects::EffectInstance> &effects) {
+  getDestinationStyleEffects(*this, effects);
+}
+
+Speculation::Speculatability BsrMatmulOp::getSpeculatability() {
+  return getNumResults() ? Speculation::Speculatable
+                         : Speculation::NotSpeculatable;
+}
+
+LogicalResult
+BsrMatmulOp::reifyResultShapes(OpBuilder &builder,
+                               ReifiedRankedShapedTypeDims &shapes) {
   if (getNumResults() == 0)
     return failure();
   shapes.push_back(tensor::getMixedSizes(builder, getLoc(), getInit()));

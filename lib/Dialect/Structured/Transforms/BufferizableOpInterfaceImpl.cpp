@@ -44,5 +44,6 @@ void structured::registerBufferizableOpInterfaceExternalModels(
     GblrMatmulOp::attachInterface<SelfBufferizable<GblrMatmulOp>>(*context);
     BlockSparseMatmulOp::attachInterface<
         SelfBufferizable<BlockSparseMatmulOp>>(*context);
+    BsrMatmulOp::attachInterface<SelfBufferizable<BsrMatmulOp>>(*context);
   });
 }

@@ -2,8 +2,8 @@
 // Exceptions. See LICENSE for license information.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 
-// The factors of a GBLR matrix as two block-sparse matrices, which vector code
-// multiplies with fast.
+// The factors of a GBLR matrix as two block-sparse matrices, which vector code,
+// or tensor cores, multiply with fast.
 
 #ifndef STRUCTURED_DIALECT_STRUCTURED_IR_GBLRPANELS_H
 #define STRUCTURED_DIALECT_STRUCTURED_IR_GBLRPANELS_H
@@ -14,16 +14,22 @@
 
 namespace structured {
 
-/// The pattern of a block-sparse matrix as `structured.block_sparse.matmul`
-/// takes it: panel i of `width` rows has numbers in the columns
+/// The pattern of a block-sparse matrix as `structured.block_sparse.matmul` or,
+/// with blocks of several columns, `structured.bsr.matmul` takes it: panel i of
+/// `width` rows has numbers in the blocks of columns
 /// coordinates[positions[i]] … coordinates[positions[i+1] - 1].
 struct PanelPattern {
   int64_t width;
+  int64_t columns = 1; ///< of a block
   std::vector<int32_t> positions, coordinates;
 
   int64_t getPanelCount() const { return positions.size() - 1; }
   /// Numbers stored, zeros among them.
-  int64_t getValueCount() const { return coordinates.size() * width; }
+  int64_t getValueCount() const {
+    return coordinates.size() * width * columns;
+  }
+  /// The panels, those of the most blocks first.
+  std::vector<int32_t> getOrder() const;
 };
 
 /// Where `size` consecutive numbers of a packed factor go: from `source` on to
@@ -45,14 +51,20 @@ struct PackedRun {
 ///
 /// Intervals that wrap around need nothing special: a union of columns does not
 /// have to be an interval.
+///
+/// With blocks of `columns` columns, these take the place of columns above: of
+/// V's, and of `columns` successive rank vectors. The rank vectors are
+/// distributed so that the blocks of both factors are few: greedily, then by many
+/// exchanges. Each panel has a block at least.
 struct GblrPanels {
   PanelPattern v, u;
   /// How the packed factors fill the panels; the rest are zeros.
   std::vector<PackedRun> vRuns, uRuns;
 
-  /// Takes time quadratic in the number of components.
+  /// Takes time quadratic in the number of components. `vWidth` must be a
+  /// multiple of `columns`.
   static GblrPanels compute(GblrLayoutAttr layout, int64_t vWidth,
-                            int64_t uWidth);
+                            int64_t uWidth, int64_t columns = 1);
 };
 
 } // namespace structured

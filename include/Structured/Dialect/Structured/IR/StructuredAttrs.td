@@ -94,16 +94,27 @@ def Structured_GblrPacking : Structured_Attr<"GblrPacking", "gblr_packing"> {
       <out = 12, in = 8, components = [<rows 10 + 4, cols 0 + 3, rank 1>]>>
     ```
 
-    Constraints: both widths are at least 1.
+    With `columns`, a panel's blocks are that wide, and the values are those of
+    `structured.bsr.matmul`.
+
+    ```mlir
+    #structured.gblr_packing<v, widths = 128 : 128, layout =
+      <out = 128, in = 64, components = [<rows 0 + 99, cols 0 + 3, rank 1>]>,
+      columns = 64>
+    ```
+
+    Constraints: both widths and the columns are at least 1; with more than one
+    column, `vWidth` is a multiple of them.
   }];
   let parameters = (ins
     EnumParameter<Structured_GblrFactor>:$factor,
     "int64_t":$vWidth,
     "int64_t":$uWidth,
-    "GblrLayoutAttr":$layout);
+    "GblrLayoutAttr":$layout,
+    DefaultValuedParameter<"int64_t", "1">:$columns);
   let assemblyFormat = [{
     `<` $factor `,` `widths` `=` $vWidth `:` $uWidth `,` `layout` `=` $layout
-    `>`
+    (`,` `columns` `=` $columns^)? `>`
   }];
   let genVerifyDecl = 1;
   let extraClassDeclaration = [{
@@ -111,6 +122,13 @@ def Structured_GblrPacking : Structured_Attr<"GblrPacking", "gblr_packing"> {
     int64_t getWidth() const {
       return getFactor() == ::structured::GblrFactor::V ? getVWidth()
                                                         : getUWidth();
+    }
+    /// The shape of so many blocks of this factor.
+    ::llvm::SmallVector<int64_t> getPackedShape(int64_t blocks) const {
+      ::llvm::SmallVector<int64_t> shape = {blocks, getWidth()};
+      if (getColumns() > 1)
+        shape.push_back(getColumns());
+      return shape;
     }
     /// Numbers in the factor as it is packed in the weights file.
     int64_t getSourceSize() const {

@@ -48,6 +48,9 @@ def Structured_ParameterOp : Structured_Op<"parameter", [
         packing = <v, widths = 16 : 32, layout = <…>> : tensor<5120x16xf32>
     ```
 
+    If the packing has `columns`, a panel has blocks of so many columns, and the
+    result is [K, width, columns].
+
     Constraints:
 
     - (C1) the name is not empty.
@@ -55,7 +58,8 @@ def Structured_ParameterOp : Structured_Op<"parameter", [
     - (C3) `permutation`, if present, is a permutation of the result's
       dimensions.
     - (C4) with `packing` there is no `permutation`, and the result is
-      [K, width]. K is checked when the weights are stored.
+      [K, width], or [K, width, columns]. K is checked when the weights are
+      stored.
   }];
   let arguments = (ins
     StrAttr:$name,
@@ -381,6 +385,77 @@ def Structured_BlockSparseMatmulOp : Structured_Op<"block_sparse.matmul", [
     attr-dict `ins` `(` $input `,` $values `,` $positions `,` $coordinates `:`
     type($input) `,` type($values) `,` type($positions) `,` type($coordinates)
     `)` `outs` `(` $init `:` type($init) `)` (`->` type($results)^)?
+  }];
+  let extraClassDeclaration = [{
+    ::mlir::MutableOperandRange getDpsInitsMutable() {
+      return getInitMutable();
+    }
+  }];
+}
+
+def Structured_BsrMatmulOp : Structured_Op<"bsr.matmul", [
+    DestinationStyleOpInterface,
+    DeclareOpInterfaceMethods<MemoryEffectsOpInterface>,
+    DeclareOpInterfaceMethods<ConditionallySpeculatable>,
+    DeclareOpInterfaceMethods<ReifyRankedShapedTypeOpInterface,
+                              ["reifyResultShapes"]>]> {
+  let summary = "product with a block-sparse matrix of p × s blocks";
+  let description = [{
+    `init + input · Wᵀ` for a matrix W [m, n] in block compressed sparse row
+    form (BSR) with blocks of p rows and s columns, for tensor cores. W is cut
+    into panels of p rows, and of panel i some blocks are stored:
+
+    ```
+    O[t, i·p + l] = init[t, i·p + l] +
+        Σ_k Σ_c input[t, s·coordinates[k] + c] values[k, l, c],
+        positions[i] ≤ k < positions[i + 1], 0 ≤ c < s
+    ```
+
+    | operand | shape | element type |
+    |---|---|---|
+    | `input` | [T, n] | f16 or bf16 |
+    | `values` | [K, p, s] | the same |
+    | `positions` | [⌈m / p⌉ + 1] | i32 |
+    | `coordinates` | [K] | i32 |
+    | `order` | [⌈m / p⌉] | i32 |
+    | `init`, result | [T, m] | the same |
+
+    Sums are in f32 and rounded once. Values beyond row m or column n are
+    ignored. `order` is a permutation of the panels, the order in which it is
+    good to multiply them; it does not change the result. Nothing checks at run
+    time that it is one, that positions ascend from 0 to K, so that each panel
+    has a block, and that coordinates are below n / s: the op's producer sees to
+    that.
+
+    ```mlir
+    %y = structured.bsr.matmul
+        ins(%x, %values, %positions, %coordinates, %order : tensor<?x256xbf16>,
+            tensor<3x64x64xbf16>, tensor<3xi32>, tensor<3xi32>, tensor<2xi32>)
+        outs(%y0 : tensor<?x128xbf16>) -> tensor<?x128xbf16>
+    ```
+
+    Constraints (token counts that are dynamic are taken to agree):
+
+    - (C1) the shapes are those of the table; all sizes but T are static and
+      positive.
+    - (C2) the element types are those of the table.
+    - (C3) either all operands are tensors and there is one result of `init`'s
+      type, or all are memrefs and there is none.
+  }];
+  let arguments = (ins
+    Structured_Shaped<2>:$input, Structured_Shaped<3>:$values,
+    AnyTypeOf<[TensorRankOf<[I32], [1]>, MemRefRankOf<[I32], [1]>]>:$positions,
+    AnyTypeOf<[TensorRankOf<[I32], [1]>,
+               MemRefRankOf<[I32], [1]>]>:$coordinates,
+    AnyTypeOf<[TensorRankOf<[I32], [1]>, MemRefRankOf<[I32], [1]>]>:$order,
+    Structured_Shaped<2>:$init);
+  let results = (outs Variadic<AnyRankedTensor>:$results);
+  let hasVerifier = 1;
+  let assemblyFormat = [{
+    attr-dict `ins` `(` $input `,` $values `,` $positions `,` $coordinates `,`
+    $order `:` type($input) `,` type($values) `,` type($positions) `,`
+    type($coordinates) `,` type($order) `)` `outs` `(` $init `:` type($init)
+    `)` (`->` type($results)^)?
   }];
   let extraClassDeclaration = [{
     ::mlir::MutableOperandRange getDpsInitsMutable() {

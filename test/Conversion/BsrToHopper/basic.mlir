@@ -1,0 +1,55 @@
+// RUN: structured-opt %s --structured-bsr-to-hopper --split-input-file | FileCheck %s
+
+// The example of the pass's description: the zeros are left out.
+
+// CHECK: gpu.container_module
+// CHECK-LABEL: func.func @zero(
+// CHECK-NOT: linalg.fill
+// CHECK: call @bsr_matmul(%arg0, %arg1, %arg2, %arg3, %arg4, %[[Y:.*]]) :
+// CHECK-NOT: structured.bsr.matmul
+func.func @zero(%x: memref<512x256xbf16>, %v: memref<2x128x64xbf16>, %p: memref<2xi32>,
+                %c: memref<2xi32>, %o: memref<1xi32>) -> memref<512x128xbf16> {
+  %zero = arith.constant 0.0 : bf16
+  %y = memref.alloc() : memref<512x128xbf16>
+  linalg.fill ins(%zero : bf16) outs(%y : memref<512x128xbf16>)
+  structured.bsr.matmul ins(%x, %v, %p, %c, %o : memref<512x256xbf16>, memref<2x128x64xbf16>, memref<2xi32>,
+      memref<2xi32>, memref<1xi32>) outs(%y : memref<512x128xbf16>)
+  return %y : memref<512x128xbf16>
+}
+// CHECK: gpu.module @hopper
+// CHECK: llvm.func @bsr_matmul_0(
+// CHECK-SAME: nvvm.maxntid = array<i32: 384>
+// CHECK: nvvm.wgmma.mma_async {{.*}} A[<bf16>, <one>, <row>], B[<bf16>, <one>, <col>]
+// CHECK: func.func private @bsr_matmul(
+// CHECK: call @structuredCudaTensorMap3D
+// CHECK: gpu.launch_func @hopper::@bsr_matmul_0
+
+// -----
+
+// A result that is added to; copies of parts.
+
+// CHECK-LABEL: func.func @add(
+// CHECK: %[[X:.*]] = memref.alloc(%{{.*}}) : memref<?x256xf16>
+// CHECK: memref.copy %arg0, %[[X]]
+// CHECK: call @bsr_matmul_add(%[[X]], %arg1, %arg2, %arg3, %arg4, %arg5) :
+// CHECK: memref.dealloc %[[X]]
+func.func @add(%x: memref<?x256xf16, strided<[512, 1]>>, %v: memref<4x256x64xf16>, %p: memref<2xi32>,
+    %c: memref<4xi32>, %o: memref<1xi32>, %y: memref<?x200xf16>) {
+  structured.bsr.matmul ins(%x, %v, %p, %c, %o : memref<?x256xf16, strided<[512, 1]>>, memref<4x256x64xf16>, memref<2xi32>,
+      memref<4xi32>, memref<1xi32>) outs(%y : memref<?x200xf16>)
+  return
+}
+
+// CHECK-LABEL: func.func @strided(
+// CHECK: %[[Y:.*]] = memref.alloc() : memref<300x200xf16>
+// CHECK: memref.copy %arg5, %[[Y]]
+// CHECK: call @{{.*}}(%arg0, %arg1, %arg2, %arg3, %arg4, %[[Y]]) :
+// CHECK: memref.copy %[[Y]], %arg5
+// CHECK: memref.dealloc %[[Y]]
+func.func @strided(%x: memref<300x256xf16>, %v: memref<4x256x64xf16>, %p: memref<2xi32>,
+    %c: memref<4xi32>, %o: memref<1xi32>, %y: memref<300x200xf16, strided<[512, 1]>>) {
+  structured.bsr.matmul ins(%x, %v, %p, %c, %o : memref<300x256xf16>, memref<4x256x64xf16>, memref<2xi32>,
+      memref<4xi32>, memref<1xi32>) outs(%y : memref<300x200xf16, strided<[512, 1]>>)
+  return
+}
+// CHECK: llvm.func @bsr_matmul_add_0(
