@@ -149,6 +149,7 @@ struct alignas(128) CUtensorMap {
   X(cuStreamSynchronize, cuStreamSynchronize, (CUstream stream))               \
   X(cuStreamWaitEvent, cuStreamWaitEvent,                                      \
     (CUstream stream, CUevent event, unsigned flags))                          \
+  X(cuStreamIsCapturing, cuStreamIsCapturing, (CUstream stream, int *status))  \
   X(cuStreamBeginCapture, cuStreamBeginCapture_v2,                             \
     (CUstream stream, unsigned mode))                                          \
   X(cuStreamEndCapture, cuStreamEndCapture,                                    \

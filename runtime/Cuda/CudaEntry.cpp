@@ -233,11 +233,21 @@ Result<void> CudaEntry::runOnStream(const structuredRtTensor *inputs,
     return valid;
   std::lock_guard<std::mutex> lock(state->mutex);
   ContextScope scope(state->context);
-  std::vector<int64_t> words;
-  if (Result<void> done = enqueue(inputs, static_cast<CUstream>(stream),
-                                  /*isCapturing=*/false, words);
-      !done)
+  auto *cudaStream = static_cast<CUstream>(stream);
+  // The caller may be capturing a graph of its own.
+  int captureStatus = 0;
+  Result<void> done = state->context.api.check(
+      state->context.api.cuStreamIsCapturing(cudaStream, &captureStatus),
+      "entry '" + info->name + "': cuStreamIsCapturing");
+  if (!done)
     return done;
+  bool isCapturing = captureStatus != 0;
+  std::vector<int64_t> words;
+  done = enqueue(inputs, cudaStream, isCapturing, words);
+  if (!done)
+    return done;
+  if (isCapturing)
+    state->tensorMaps.pin();
   return keepOnDevice(readResults(*info, words.data()), outputs);
 }
 

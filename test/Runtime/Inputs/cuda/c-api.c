@@ -7,6 +7,7 @@
  */
 #include "structured-runtime.h"
 
+#include <dlfcn.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -333,6 +334,50 @@ static void *countMany(void *entry) {
   return NULL;
 }
 
+/* Runs as parts of a graph that the caller captures. */
+static void testCallersCapture(float *x) {
+  void *driver = dlopen("libcuda.so.1", RTLD_NOW | RTLD_NOLOAD);
+  CHECK(driver);
+  int (*begin)(void *, unsigned), (*end)(void *, void **),
+      (*instantiate)(void **, void *, unsigned long long),
+      (*launch)(void *, void *), (*destroyExec)(void *), (*destroy)(void *);
+  *(void **)&begin = dlsym(driver, "cuStreamBeginCapture_v2");
+  *(void **)&end = dlsym(driver, "cuStreamEndCapture");
+  *(void **)&instantiate = dlsym(driver, "cuGraphInstantiateWithFlags");
+  *(void **)&launch = dlsym(driver, "cuGraphLaunch");
+  *(void **)&destroyExec = dlsym(driver, "cuGraphExecDestroy");
+  *(void **)&destroy = dlsym(driver, "cuGraphDestroy");
+
+  void *memory = deviceCopy(x, 64), *stream, *graph, *exec;
+  structuredRtTensor input = makeInput(memory, 4), y;
+  CHECK(structuredRtCudaStreamCreate(&stream) == 0);
+  CHECK(structuredRtEntryRunOnStream(module, find("plus3"), &input, 1, &y, 1,
+                                     stream) == 0);
+  CHECK(begin(stream, 1) == 0);
+  CHECK(structuredRtEntryRunOnStream(module, find("plus3"), &input, 1, &y, 1,
+                                     stream) == 0);
+  CHECK_FAILS(structuredRtEntryRunOnStream(module, find("growing"), &input, 1,
+                                           &y, 1, stream),
+              "a captured run needs more memory than the run before it");
+  CHECK(end(stream, &graph) == 0 && instantiate(&exec, graph, 0) == 0);
+  emptyLog();
+  float other[16];
+  for (int e = 0; e < 16; ++e)
+    other[e] = 2 * x[e];
+  CHECK(structuredRtCudaCopy(memory, other, 64, NULL) == 0);
+  CHECK(launch(exec, stream) == 0);
+  checkOnDevice(&y, other, 3);
+  CHECK(countCalls("cuLaunchKernelEx") == 0);
+  /* The entry itself runs as before. */
+  CHECK(structuredRtEntryRunOnStream(module, find("plus3"), &input, 1, &y, 1,
+                                     stream) == 0);
+  checkOnDevice(&y, other, 3);
+  CHECK(destroyExec(exec) == 0 && destroy(graph) == 0);
+  CHECK(structuredRtCudaStreamDestroy(stream) == 0);
+  CHECK(structuredRtCudaFree(memory) == 0);
+  dlclose(driver);
+}
+
 static int deleted;
 static void noteDeletion(DLManagedTensor *managed) {
   (void)managed;
@@ -454,6 +499,7 @@ int main(int argc, char **argv) {
   testManyMaps(x[0]);
   testGraph(x[0]);
   testResident(x[0]);
+  testCallersCapture(x[0]);
   testDLPack(x[0]);
   testErrors(x[0]);
   testHost(x[1], 0);

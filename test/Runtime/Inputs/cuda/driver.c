@@ -574,6 +574,12 @@ CUresult cuStreamWaitEvent(void *stream, void *event, unsigned flags) {
   return resolve(stream)->capture ? CAPTURE_UNSUPPORTED : SUCCESS;
 }
 
+CUresult cuStreamIsCapturing(void *stream, int *status) {
+  ENTER();
+  *status = resolve(stream)->capture != NULL;
+  return SUCCESS;
+}
+
 CUresult cuStreamBeginCapture_v2(void *stream, unsigned mode) {
   ENTER();
   if (!stream || mode != 1)
