@@ -1,0 +1,319 @@
+# Part of the Structured project, under the Apache License v2.0 with LLVM Exceptions.
+# See LICENSE for license information.
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""Layers on an NVIDIA GPU, ours and PyTorch's; needs PyTorch.
+
+Everybody's calls are captured in a CUDA graph, at least eight in each, on
+weights and inputs that together do not fit the L2 cache, so that each call reads
+them from memory. Results go to the same place each time, as in a model. The
+graphs of a group of layers are replayed by turns.
+"""
+
+import dataclasses
+import gc
+import math
+import subprocess
+import sys
+from typing import Callable, Sequence
+
+import torch
+
+from .. import runtime
+from .layers import Layer, Modules
+
+#: Relative Frobenius error that bf16 factors, Y, Z and results may have.
+TOLERANCE = 4e-3
+#: Rivals round more often than once a stage.
+RIVAL_TOLERANCE = 3e-2
+#: What takes longer is not measured: one cannot wait for it on a lent machine.
+LONGEST_SECONDS = 20e-3
+#: Tokens whose results are compared.
+CHECKED_TOKENS = 256
+
+#: Dense bf16 operations and bytes a second, by NVIDIA's data sheets.
+LIMITS = {"H100 80GB HBM3": (989.4e12, 3.35e12), "H200": (989.4e12, 4.8e12)}
+
+
+def machine() -> dict:
+    """What the times depend on."""
+    properties = torch.cuda.get_device_properties(0)
+    query = "driver_version,clocks.sm,clocks.mem,clocks.max.sm,power.limit"
+    try:
+        values = subprocess.run(
+            ["nvidia-smi", f"--query-gpu={query}", "--format=csv,noheader", "-i", "0"],
+            capture_output=True, text=True, check=True, timeout=20).stdout.strip().split(", ")
+    except (OSError, subprocess.SubprocessError):
+        values = []
+    return {"device": properties.name, "multiprocessors": properties.multi_processor_count,
+            "l2_bytes": properties.L2_cache_size, **dict(zip(query.split(","), values)),
+            "cuda": torch.version.cuda, "torch": torch.__version__}
+
+
+def limit_seconds(layer: Layer, device: str) -> float | None:
+    """The time that operations or bytes take at the data sheet's rates."""
+    for name, (operations, bandwidth) in LIMITS.items():
+        if name in device:
+            return max(layer.operations / operations, layer.bytes(2) / bandwidth)
+    return None
+
+
+class Pool:
+    """Random numbers on the GPU, of which tensors are parts."""
+
+    def __init__(self, bytes_: int = 1 << 30):
+        generator = torch.Generator("cuda").manual_seed(1)
+        self.numbers = torch.empty(bytes_ // 2, dtype=torch.bfloat16, device="cuda")
+        self.numbers.normal_(generator=generator)
+        self.offset = 0
+
+    def take(self, shape: Sequence[int]) -> torch.Tensor:
+        """The next part that begins at a multiple of 256 bytes."""
+        size = math.prod(shape)
+        if self.offset + size > len(self.numbers):
+            self.offset = 0
+        part = self.numbers[self.offset:self.offset + size].view(*shape)
+        self.offset += -(-size // 128) * 128
+        return part
+
+
+@dataclasses.dataclass
+class Contender:
+    """Somebody's way to compute a layer: `call(x, *factors)`."""
+
+    layer: Layer
+    who: str
+    call: Callable
+    tolerance: float = RIVAL_TOLERANCE
+    #: Makes what is multiplied with of the factors; not timed.
+    prepare: Callable = lambda *factors: factors
+
+
+def reference(x: torch.Tensor, factors: Sequence[torch.Tensor]) -> torch.Tensor:
+    """The layer in float32, from the rounded factors: W; U and Vt; or U, S and Vt."""
+    x = x.float()
+    if len(factors) == 1:
+        return x @ factors[0].to_dense().float().T
+    if len(factors) == 2:
+        u, vt = factors
+        return x @ vt.float().T @ u.float().T
+    u, s, vt = (factor.float() for factor in factors)
+    y = torch.einsum("tjq,jrq->jtr", x.view(len(x), len(vt), -1), vt)
+    z = torch.einsum("ijr,jtr->itr", s, y)
+    return torch.einsum("itr,ipr->tip", z, u).reshape(len(x), -1)
+
+
+def blast_eager(x, u, s, vt):
+    """BLAST as its authors write it."""
+    y = torch.bmm(x.view(len(x), len(vt), -1).transpose(0, 1), vt.transpose(1, 2))
+    z = (s.unsqueeze(2) * y.unsqueeze(0)).sum(1)
+    return torch.bmm(z, u.transpose(1, 2)).transpose(0, 1).reshape(len(x), -1)
+
+
+def blast_bmm(x, u, s, vt):
+    """BLAST as three batched products: the mix is one of r small ones."""
+    y = torch.bmm(x.view(len(x), len(vt), -1).transpose(0, 1), vt.transpose(1, 2))
+    z = torch.bmm(s.permute(2, 0, 1), y.permute(2, 0, 1)).permute(1, 2, 0)
+    return torch.bmm(z, u.transpose(1, 2)).transpose(0, 1).reshape(len(x), -1)
+
+
+def low_rank(x, u, vt):
+    return torch.mm(torch.mm(x, vt.T), u.T)
+
+
+def dense_mm(x, w):
+    return torch.mm(x, w.T)
+
+
+def prune_2_4(w):
+    """W with the two largest of each four numbers of a row, compressed."""
+    groups = w.view(-1, 4)
+    kept = torch.zeros_like(groups, dtype=torch.bool)
+    kept.scatter_(1, groups.abs().topk(2, dim=1).indices, True)
+    return torch.where(kept, groups, 0).view_as(w)
+
+
+class SemiStructured:
+    """2:4 sparsity through torch.sparse: cuSPARSELt, else CUTLASS."""
+
+    def __init__(self):
+        self.algorithm = None
+
+    def prepare(self, w):
+        sparse = torch.sparse.to_sparse_semi_structured(prune_2_4(w))
+        return (sparse,)
+
+    def __call__(self, x, w):
+        if self.algorithm is None:
+            self.algorithm = 0
+            if type(w).__name__.endswith("CUSPARSELT") and len(x) % 16 == 0:
+                found = torch._cslt_sparse_mm_search(w.packed, x.T)
+                self.algorithm = found[0] if isinstance(found, tuple) else int(found)
+        if self.algorithm:
+            w.alg_id_cusparselt = self.algorithm
+        return torch.nn.functional.linear(x, w)
+
+
+RIVALS = ("torch.mm", "low rank", "2:4", "bmm", "eager", "compile")
+
+
+def rivals(group: Sequence[Layer], names: Sequence[str]) -> list[Contender]:
+    """The others' ways to compute the group's layers. Low rank keeps as many
+    parameters as BLAST; 2:4 keeps half of them."""
+    result = []
+    tokens, m, n = group[0].tokens, group[0].m, group[0].n
+    dense = Layer.dense(tokens, m, n)
+    if "torch.mm" in names:
+        result.append(Contender(dense, "torch.mm", dense_mm))
+    if "2:4" in names:
+        sparse = SemiStructured()
+        result.append(Contender(dense, "2:4", sparse, prepare=sparse.prepare))
+    if "low rank" in names:
+        result += [Contender(Layer.blast(tokens, m, n, 1, keep), "low rank", low_rank,
+                             prepare=lambda u, s, vt: (u[0] * s[0], vt[0]))
+                   for keep in sorted({layer.keep for layer in group if layer.b})]
+    for name, function in (("bmm", blast_bmm), ("eager", blast_eager), ("compile", None)):
+        if name in names:
+            result += [Contender(layer, name, function) for layer in group if layer.b]
+    return result
+
+
+def ours(layer: Layer, modules: Modules) -> Contender:
+    module = runtime.Module.load(modules.path(layer))
+
+    def call(x, *factors):
+        result, = module.run_on_stream(x, *factors,
+                                       stream=torch.cuda.current_stream().cuda_stream)
+        return result
+
+    return Contender(layer, "ours", call, TOLERANCE)
+
+
+class Sample:
+    """A contender's graph, ready to be timed."""
+
+    def __init__(self, contender: Contender, pool: Pool, memory, l2_bytes: int):
+        self.contender = contender
+        layer = contender.layer
+        pool.offset = 0
+        count = min(192, max(2, math.ceil(1.5 * l2_bytes / layer.bytes(2))))
+        self.sets = []
+        for _ in range(count):
+            x = pool.take((layer.tokens, layer.n))
+            self.sets.append((x, contender.prepare(*map(pool.take, layer.shapes.values()))))
+        call = contender.call
+        if contender.who == "compile":
+            # The compiled code of other shapes would count against a limit.
+            torch._dynamo.reset()
+            call = torch.compile(blast_eager, dynamic=False)
+        self.stream = torch.cuda.Stream()
+        with torch.cuda.stream(self.stream):
+            for _ in range(2):  # the first call may load code, tune, or allocate
+                first = self.time(lambda: call(self.sets[0][0], *self.sets[0][1]))
+            if first > LONGEST_SECONDS:
+                raise Skip(f"{1e3 * first:.0f} ms")
+            for x, factors in self.sets:
+                last = call(x, *factors)
+            self.error = self.check(last)
+        self.launches = count * math.ceil(8 / count) if first < 1e-3 else count
+        self.graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(self.graph, stream=self.stream, pool=memory,
+                              capture_error_mode="thread_local"):
+            for i in range(self.launches):
+                x, factors = self.sets[i % count]
+                result = call(x, *factors)
+        self.graph.replay()
+        with torch.cuda.stream(self.stream):
+            self.graph.replay()
+            self.error = max(self.error, self.check(result))
+            self.replays = max(1, math.ceil(200e-6 / self.time(self.graph.replay)))
+        self.seconds = []
+
+    def check(self, result) -> float:
+        """The relative error of the last set's result."""
+        x, factors = self.sets[-1]
+        result = result if isinstance(result, torch.Tensor) else torch.from_dlpack(result)
+        rows = torch.randperm(len(x), device="cuda")[:CHECKED_TOKENS]
+        expected = reference(x[rows], factors)
+        error = ((result[rows].float() - expected).norm() / expected.norm()).item()
+        if not error < self.contender.tolerance:
+            raise Wrong(f"relative error {error:.2e}")
+        return error
+
+    def time(self, call) -> float:
+        """Seconds of a call on this thread's stream."""
+        begin, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+        begin.record()
+        call()
+        end.record()
+        end.synchronize()
+        return begin.elapsed_time(end) / 1e3
+
+    def measure(self) -> None:
+        with torch.cuda.stream(self.stream):
+            seconds = self.time(lambda: [self.graph.replay() for _ in range(self.replays)])
+        self.seconds.append(seconds / (self.replays * self.launches))
+
+
+class Skip(Exception):
+    """A contender that is not measured, with the reason."""
+
+
+class Wrong(Exception):
+    """A contender whose result is not the layer's."""
+
+
+class Runner:
+    """Measures groups of layers."""
+
+    def __init__(self, modules: Modules, rival_names: Sequence[str], turns: int):
+        self.modules, self.rival_names, self.turns = modules, rival_names, turns
+        self.pool, self.machine = Pool(), machine()
+        # As the library would be used by one who cares for speed; rivals' is too.
+        runtime.tune_cuda_matmul(True)
+        torch.backends.cuda.matmul.allow_bf16_reduced_precision_reduction = False
+
+    def contenders(self, group: Sequence[Layer]) -> list[tuple[Layer, str]]:
+        """Layer and name of all that `run` would measure."""
+        return ([(layer, "ours") for layer in group]
+                + [(c.layer, c.who) for c in rivals(group, self.rival_names)])
+
+    def run(self, group: Sequence[Layer], wanted: set[tuple[Layer, str]]) -> list[dict]:
+        """A record for each wanted one, with "us" or "skipped" or "wrong"."""
+        memory = torch.cuda.graph_pool_handle()
+        samples, records = [], []
+        entrants = [(layer, "ours", lambda layer=layer: ours(layer, self.modules))
+                    for layer in group]
+        entrants += [(c.layer, c.who, lambda c=c: c) for c in rivals(group, self.rival_names)]
+        for layer, who, make in entrants:
+            if (layer, who) not in wanted:
+                continue
+            try:
+                samples.append(Sample(make(), self.pool, memory, self.machine["l2_bytes"]))
+            except Skip as reason:
+                records.append({"layer": layer, "who": who, "skipped": str(reason)})
+            except Wrong as reason:
+                records.append({"layer": layer, "who": who, "wrong": str(reason)})
+            except (RuntimeError, ValueError, NotImplementedError, AttributeError) as error:
+                if who == "ours":
+                    raise
+                torch.cuda.empty_cache()
+                reason = str(error).splitlines()[0][:200] if str(error) else repr(error)
+                records.append({"layer": layer, "who": who, "skipped": reason})
+        for turn in range(self.turns + 1):
+            for sample in samples:
+                sample.measure()
+        for sample in samples:
+            del sample.graph  # before the module whose kernels it has
+            seconds = sorted(sample.seconds[1:])  # the first turn warms up
+            records.append({
+                "layer": sample.contender.layer, "who": sample.contender.who,
+                "us": 1e6 * seconds[len(seconds) // 2],
+                "spread": (seconds[-1] - seconds[0]) / seconds[len(seconds) // 2],
+                "error": sample.error})
+        del samples
+        gc.collect()
+        torch.cuda.empty_cache()
+        return records
+
+    def limit(self, layer: Layer) -> float | None:
+        return limit_seconds(layer, self.machine["device"])
