@@ -23,6 +23,7 @@ from pathlib import Path
 from ..errors import StructuredError
 from ..files import write_json, write_text
 from . import report
+from .costs import write_costs
 from .history import History
 from .layers import DTYPES, Layer, Modules, grid, groups
 
@@ -73,6 +74,10 @@ def _parser() -> argparse.ArgumentParser:
     phase.add_argument("--report-only", action="store_true",
                        help="write the tables and plots of OUT/measurements.json")
     parser.add_argument("--plots", type=Path, metavar="DIR", help="write plots as SVG to DIR")
+    parser.add_argument("--write-costs", type=Path, metavar="FILE",
+                        help="write the compiler's table of costs (JSON), of all that was ever "
+                             "measured in OUT on this device")
+    parser.add_argument("--device", help="whose table --write-costs writes, if OUT has several's")
     return parser
 
 
@@ -116,6 +121,11 @@ def _run(options: argparse.Namespace) -> int:
     write_text(options.out / "measurements.md", "\n".join(tables))
     if options.plots:
         report.plots(history, options.plots)
+    if options.write_costs:
+        devices = [options.device] if options.device else history.machines()
+        if len(devices) != 1:
+            raise StructuredError(f"--write-costs: name one --device of: {', '.join(devices)}")
+        write_costs(history, devices[0], options.write_costs)
     return 1 if wrong else 0
 
 

@@ -27,6 +27,8 @@ TOLERANCE = 4e-3
 RIVAL_TOLERANCE = 3e-2
 #: What takes longer is not measured: one cannot wait for it on a lent machine.
 LONGEST_SECONDS = 20e-3
+#: A sample is as many replays as take this long.
+SAMPLE_SECONDS = 1.5e-3
 #: Tokens whose results are compared.
 CHECKED_TOKENS = 256
 
@@ -64,6 +66,7 @@ class Pool:
         generator = torch.Generator("cuda").manual_seed(1)
         self.numbers = torch.empty(bytes_ // 2, dtype=torch.bfloat16, device="cuda")
         self.numbers.normal_(generator=generator)
+        torch.cuda.synchronize()
         self.offset = 0
 
     def take(self, shape: Sequence[int]) -> torch.Tensor:
@@ -133,24 +136,35 @@ def prune_2_4(w):
 
 
 class SemiStructured:
-    """2:4 sparsity through torch.sparse: cuSPARSELt, else CUTLASS."""
+    """2:4 sparsity through torch.sparse: cuSPARSELt with its fastest algorithm, else
+    CUTLASS."""
 
     def __init__(self):
         self.algorithm = None
 
     def prepare(self, w):
-        sparse = torch.sparse.to_sparse_semi_structured(prune_2_4(w))
-        return (sparse,)
+        return (torch.sparse.to_sparse_semi_structured(prune_2_4(w)),)
 
     def __call__(self, x, w):
         if self.algorithm is None:
-            self.algorithm = 0
-            if type(w).__name__.endswith("CUSPARSELT") and len(x) % 16 == 0:
-                found = torch._cslt_sparse_mm_search(w.packed, x.T)
-                self.algorithm = found[0] if isinstance(found, tuple) else int(found)
+            self.algorithm = self.find(x, w) if type(w).__name__.endswith("CUSPARSELT") else 0
         if self.algorithm:
             w.alg_id_cusparselt = self.algorithm
         return torch.nn.functional.linear(x, w)
+
+    @staticmethod
+    def find(x, w) -> int:
+        """The library's own search gives numbers that it then refuses."""
+        times = []
+        for algorithm in range(32):
+            w.alg_id_cusparselt = algorithm
+            call = lambda: torch.nn.functional.linear(x, w)
+            try:
+                call()
+            except RuntimeError:  # as many as there are
+                break
+            times.append((min(elapsed(call) for _ in range(3)), algorithm))
+        return min(times)[1] if times else 0
 
 
 RIVALS = ("torch.mm", "low rank", "2:4", "bmm", "eager", "compile")
@@ -200,6 +214,7 @@ class Sample:
         for _ in range(count):
             x = pool.take((layer.tokens, layer.n))
             self.sets.append((x, contender.prepare(*map(pool.take, layer.shapes.values()))))
+        torch.cuda.synchronize()
         call = contender.call
         if contender.who == "compile":
             # The compiled code of other shapes would count against a limit.
@@ -208,7 +223,7 @@ class Sample:
         self.stream = torch.cuda.Stream()
         with torch.cuda.stream(self.stream):
             for _ in range(2):  # the first call may load code, tune, or allocate
-                first = self.time(lambda: call(self.sets[0][0], *self.sets[0][1]))
+                first = elapsed(lambda: call(self.sets[0][0], *self.sets[0][1]))
             if first > LONGEST_SECONDS:
                 raise Skip(f"{1e3 * first:.0f} ms")
             for x, factors in self.sets:
@@ -216,16 +231,19 @@ class Sample:
             self.error = self.check(last)
         self.launches = count * math.ceil(8 / count) if first < 1e-3 else count
         self.graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(self.graph, stream=self.stream, pool=memory,
-                              capture_error_mode="thread_local"):
-            for i in range(self.launches):
-                x, factors = self.sets[i % count]
-                result = call(x, *factors)
-        self.graph.replay()
         with torch.cuda.stream(self.stream):
+            # torch.cuda.graph would give all cached memory back, each time.
+            torch.cuda.synchronize()
+            self.graph.capture_begin(pool=memory, capture_error_mode="thread_local")
+            try:
+                for i in range(self.launches):
+                    x, factors = self.sets[i % count]
+                    result = call(x, *factors)
+            finally:
+                self.graph.capture_end()
             self.graph.replay()
             self.error = max(self.error, self.check(result))
-            self.replays = max(1, math.ceil(200e-6 / self.time(self.graph.replay)))
+            self.replays = max(1, math.ceil(SAMPLE_SECONDS / elapsed(self.graph.replay)))
         self.seconds = []
 
     def check(self, result) -> float:
@@ -239,19 +257,22 @@ class Sample:
             raise Wrong(f"relative error {error:.2e}")
         return error
 
-    def time(self, call) -> float:
-        """Seconds of a call on this thread's stream."""
-        begin, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
-        begin.record()
-        call()
-        end.record()
-        end.synchronize()
-        return begin.elapsed_time(end) / 1e3
-
     def measure(self) -> None:
         with torch.cuda.stream(self.stream):
-            seconds = self.time(lambda: [self.graph.replay() for _ in range(self.replays)])
+            # Meanwhile the others are enqueued.
+            self.graph.replay()
+            seconds = elapsed(lambda: [self.graph.replay() for _ in range(self.replays)])
         self.seconds.append(seconds / (self.replays * self.launches))
+
+
+def elapsed(call: Callable) -> float:
+    """Seconds of a call on the current stream."""
+    begin, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+    begin.record()
+    call()
+    end.record()
+    end.synchronize()
+    return begin.elapsed_time(end) / 1e3
 
 
 class Skip(Exception):

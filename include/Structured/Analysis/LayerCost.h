@@ -1,0 +1,109 @@
+// Part of the Structured project, under the Apache License v2.0 with LLVM
+// Exceptions. See LICENSE for license information.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+
+// How long layers take on a machine, estimated from measurements of
+// structured-bench on it. docs/CostModel.md.
+
+#ifndef STRUCTURED_ANALYSIS_LAYERCOST_H
+#define STRUCTURED_ANALYSIS_LAYERCOST_H
+
+#include "llvm/ADT/SmallVector.h"
+#include "llvm/ADT/StringRef.h"
+#include "llvm/Support/Error.h"
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace structured {
+
+/// The sizes of a layer W [m, n]: dense if `bOut` is 0, else BLAST.
+struct LayerSizes {
+  int64_t m = 0, n = 0;
+  int64_t bOut = 0, bIn = 0, rank = 0;
+
+  /// The numbers that define W, which are the multiply-adds for a token.
+  double getParameters() const;
+};
+
+/// A way to compute a layer, and how long it takes.
+struct LayerEstimate {
+  std::string implementation;
+  double seconds;
+};
+
+/// What was measured on one machine, and estimates from it.
+///
+/// Each implementation has a roofline
+///
+///     t0 = overhead + operations / rate + bytes / bandwidth
+///
+/// fitted to its measurements, where bytes are those of the factors, the input,
+/// the result and, of BLAST, Y and Z. An estimate is t0 times the ratio of
+/// measured time to t0, interpolated between the measured layers, first over
+/// the fraction of parameters, then over the number of blocks, then over m·n
+/// (logarithms of ratio, blocks and m·n; beyond the measured ones the nearest
+/// counts). Between measured numbers of tokens time is linear in them; it never
+/// falls with more tokens. A layer that was measured gets the time that was
+/// measured.
+class LayerCosts {
+public:
+  /// The table in JSON `text`; an error says what is wrong with it.
+  static llvm::Expected<LayerCosts> parse(llvm::StringRef text);
+
+  /// A table that is part of the library ("h100"), or the file of that name.
+  static llvm::Expected<LayerCosts> load(llvm::StringRef nameOrPath);
+
+  /// The names of the tables that are part of the library.
+  static llvm::ArrayRef<llvm::StringRef> getBuiltinNames();
+
+  /// Where the times were measured.
+  llvm::StringRef getDevice() const { return device; }
+
+  /// Bytes of an element of the layers that were measured: those of another
+  /// width take other times.
+  int64_t getElementBytes() const { return elementBytes; }
+
+  /// The names of the implementations, dense ones first.
+  std::vector<std::string> getImplementations() const;
+
+  /// The time for `tokens` tokens, at least 1; nullopt if the table has no such
+  /// implementation, if that is not for such layers, or not for so few or so
+  /// many tokens.
+  std::optional<double> estimate(llvm::StringRef implementation,
+                                 const LayerSizes &layer, int64_t tokens) const;
+
+  /// The fastest implementation of the layer; nullopt if there is no estimate.
+  std::optional<LayerEstimate> getFastest(const LayerSizes &layer,
+                                          int64_t tokens) const;
+
+private:
+  struct MeasuredLayer {
+    LayerSizes sizes;
+    /// For each of `tokens`, in seconds; negative: not measured.
+    llvm::SmallVector<double> seconds;
+  };
+  struct Implementation {
+    double overhead = 0, perOperation = 0, perByte = 0;
+    bool isDense = false;
+    std::vector<MeasuredLayer> layers;
+  };
+
+  double getRoofline(const Implementation &implementation,
+                     const LayerSizes &layer, double tokens) const;
+  std::optional<double>
+  interpolateRatio(const Implementation &implementation,
+                   const LayerSizes &layer, size_t tokensIndex) const;
+
+  std::string device;
+  int64_t elementBytes = 0;
+  llvm::SmallVector<int64_t> tokens;
+  std::map<std::string, Implementation> implementations;
+};
+
+} // namespace structured
+
+#endif // STRUCTURED_ANALYSIS_LAYERCOST_H

@@ -1,0 +1,339 @@
+// Part of the Structured project, under the Apache License v2.0 with LLVM
+// Exceptions. See LICENSE for license information.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+
+#include "Structured/Analysis/LayerCost.h"
+
+#include "llvm/ADT/STLExtras.h"
+#include "llvm/Support/JSON.h"
+#include "llvm/Support/MemoryBuffer.h"
+
+#include <array>
+#include <cmath>
+
+using namespace structured;
+
+/// Generated from the files in lib/Analysis/costs: a name and a JSON text each.
+static const std::pair<llvm::StringRef, llvm::StringRef> kBuiltinTables[] = {
+#include "LayerCostTables.inc"
+};
+
+static constexpr int64_t kVersion = 1;
+
+double LayerSizes::getParameters() const {
+  double rows = m, columns = n;
+  return bOut == 0 ? rows * columns : rank * (rows + columns + bOut * bIn);
+}
+
+//===----------------------------------------------------------------------===//
+// Reading
+//===----------------------------------------------------------------------===//
+
+static llvm::Error fail(const llvm::Twine &reason) {
+  return llvm::createStringError("cost table: " + reason);
+}
+
+/// The object's member `key`, a finite number that is not negative.
+static llvm::Expected<double> getNumber(const llvm::json::Object &object,
+                                        llvm::StringRef key) {
+  std::optional<double> value = object.getNumber(key);
+  if (!value || !(*value >= 0) || std::isinf(*value))
+    return fail("'" + key + "' is not a number of at least 0");
+  return *value;
+}
+
+static llvm::Expected<int64_t> getInteger(const llvm::json::Object &object,
+                                          llvm::StringRef key,
+                                          int64_t minimum) {
+  std::optional<int64_t> value = object.getInteger(key);
+  if (!value || *value < minimum)
+    return fail("'" + key + "' is not an integer of at least " +
+                llvm::Twine(minimum));
+  return *value;
+}
+
+llvm::Expected<LayerCosts> LayerCosts::parse(llvm::StringRef text) {
+  llvm::Expected<llvm::json::Value> value = llvm::json::parse(text);
+  if (!value)
+    return fail(llvm::toString(value.takeError()));
+  const llvm::json::Object *root = value->getAsObject();
+  if (!root)
+    return fail("not a JSON object");
+  if (root->getInteger("version") != kVersion)
+    return fail("'version' is not " + llvm::Twine(kVersion));
+
+  LayerCosts costs;
+  std::optional<llvm::StringRef> device = root->getString("device");
+  if (!device)
+    return fail("'device' is not a string");
+  costs.device = device->str();
+  llvm::Expected<int64_t> width = getInteger(*root, "element_bytes", 1);
+  if (!width)
+    return width.takeError();
+  costs.elementBytes = *width;
+
+  const llvm::json::Array *tokens = root->getArray("tokens");
+  if (!tokens || tokens->empty())
+    return fail("'tokens' is not an array of numbers");
+  for (const llvm::json::Value &count : *tokens) {
+    std::optional<int64_t> number = count.getAsInteger();
+    if (!number || *number < 1 ||
+        (!costs.tokens.empty() && *number <= costs.tokens.back()))
+      return fail("'tokens' does not ascend from at least 1");
+    costs.tokens.push_back(*number);
+  }
+
+  const llvm::json::Object *all = root->getObject("implementations");
+  if (!all)
+    return fail("'implementations' is not an object");
+  for (const auto &[name, content] : *all) {
+    std::string what = "implementation '" + name.str().str() + "': ";
+    const llvm::json::Object *object = content.getAsObject();
+    const llvm::json::Array *layers =
+        object ? object->getArray("layers") : nullptr;
+    if (!layers || layers->empty())
+      return fail(what + "'layers' is not an array of layers");
+    Implementation implementation;
+    const std::pair<llvm::StringRef, double *> coefficients[] = {
+        {"overhead", &implementation.overhead},
+        {"seconds_per_operation", &implementation.perOperation},
+        {"seconds_per_byte", &implementation.perByte}};
+    for (auto [key, member] : coefficients) {
+      llvm::Expected<double> number = getNumber(*object, key);
+      if (!number)
+        return fail(what + llvm::toString(number.takeError()));
+      *member = *number;
+    }
+    if (implementation.overhead + implementation.perOperation +
+            implementation.perByte <=
+        0)
+      return fail(what + "its roofline is zero");
+    for (const llvm::json::Value &entry : *layers) {
+      const llvm::json::Object *fields = entry.getAsObject();
+      if (!fields)
+        return fail(what + "a layer is not an object");
+      MeasuredLayer layer;
+      const std::pair<llvm::StringRef, int64_t *> sizes[] = {
+          {"m", &layer.sizes.m},
+          {"n", &layer.sizes.n},
+          {"b", &layer.sizes.bOut},
+          {"r", &layer.sizes.rank}};
+      for (auto [key, member] : sizes) {
+        bool mayBeZero = key == "b" || (key == "r" && layer.sizes.bOut == 0);
+        llvm::Expected<int64_t> number =
+            getInteger(*fields, key, mayBeZero ? 0 : 1);
+        if (!number)
+          return fail(what + llvm::toString(number.takeError()));
+        *member = *number;
+      }
+      layer.sizes.bIn = layer.sizes.bOut;
+      implementation.isDense = layer.sizes.bOut == 0;
+      const llvm::json::Array *times = fields->getArray("seconds");
+      if (!times || times->size() != costs.tokens.size())
+        return fail(what + "'seconds' is not an array of a time for each of "
+                           "'tokens'");
+      double last = 0;
+      for (const llvm::json::Value &time : *times) {
+        std::optional<double> seconds = time.getAsNumber();
+        if (!seconds && !time.getAsNull())
+          return fail(what + "a time is neither a number nor null");
+        if (seconds && (!(*seconds > 0) || *seconds < last))
+          return fail(what + "times must be positive and not fall with more "
+                             "tokens");
+        layer.seconds.push_back(seconds.value_or(-1));
+        last = std::max(last, layer.seconds.back());
+      }
+      implementation.layers.push_back(std::move(layer));
+    }
+    if (llvm::any_of(implementation.layers, [&](const MeasuredLayer &layer) {
+          return (layer.sizes.bOut == 0) != implementation.isDense;
+        }))
+      return fail(what + "it has both dense layers and others");
+    costs.implementations.emplace(name.str(), std::move(implementation));
+  }
+  if (costs.implementations.empty())
+    return fail("no implementations");
+  return costs;
+}
+
+llvm::Expected<LayerCosts> LayerCosts::load(llvm::StringRef nameOrPath) {
+  for (auto [name, text] : kBuiltinTables)
+    if (name == nameOrPath)
+      return parse(text);
+  llvm::ErrorOr<std::unique_ptr<llvm::MemoryBuffer>> buffer =
+      llvm::MemoryBuffer::getFile(nameOrPath, /*IsText=*/true);
+  if (!buffer) {
+    std::string names;
+    for (llvm::StringRef name : getBuiltinNames())
+      names += (names.empty() ? "" : ", ") + name.str();
+    return fail("'" + nameOrPath + "' is neither one of " + names +
+                " nor a file: " + buffer.getError().message());
+  }
+  llvm::Expected<LayerCosts> costs = parse((*buffer)->getBuffer());
+  if (!costs)
+    return llvm::createStringError("'" + nameOrPath +
+                                   "': " + llvm::toString(costs.takeError()));
+  return costs;
+}
+
+llvm::ArrayRef<llvm::StringRef> LayerCosts::getBuiltinNames() {
+  static const std::vector<llvm::StringRef> names = llvm::to_vector(
+      llvm::map_range(kBuiltinTables, [](const auto &t) { return t.first; }));
+  return names;
+}
+
+//===----------------------------------------------------------------------===//
+// Estimates
+//===----------------------------------------------------------------------===//
+
+std::vector<std::string> LayerCosts::getImplementations() const {
+  std::vector<std::string> names;
+  for (bool isDense : {true, false})
+    for (const auto &[name, implementation] : implementations)
+      if (implementation.isDense == isDense)
+        names.push_back(name);
+  return names;
+}
+
+double LayerCosts::getRoofline(const Implementation &implementation,
+                               const LayerSizes &layer, double count) const {
+  double parameters = layer.getParameters();
+  double numbers = parameters + count * (layer.m + layer.n) +
+                   2 * count * layer.rank * (layer.bOut + layer.bIn);
+  return implementation.overhead +
+         implementation.perOperation * 2 * count * parameters +
+         implementation.perByte * elementBytes * numbers;
+}
+
+namespace {
+/// A value at a coordinate.
+struct Sample {
+  double at, value;
+};
+} // namespace
+
+/// Linear between the samples, constant beyond them; samples at one place count
+/// alike.
+static double interpolate(llvm::SmallVectorImpl<Sample> &samples, double at) {
+  llvm::sort(samples,
+             [](const Sample &a, const Sample &b) { return a.at < b.at; });
+  llvm::SmallVector<Sample> points;
+  for (size_t i = 0, end; i < samples.size(); i = end) {
+    double sum = 0;
+    for (end = i; end < samples.size() && samples[end].at == samples[i].at;)
+      sum += samples[end++].value;
+    points.push_back({samples[i].at, sum / (end - i)});
+  }
+  const Sample *above = llvm::find_if(
+      points, [&](const Sample &sample) { return sample.at >= at; });
+  if (above == points.end())
+    return points.back().value;
+  if (above == points.begin() || above->at == at)
+    return above->value;
+  const Sample &below = *std::prev(above);
+  double weight = (at - below.at) / (above->at - below.at);
+  return below.value + weight * (above->value - below.value);
+}
+
+/// The logarithm of how much longer than the roofline the layer takes at one of
+/// the measured numbers of tokens.
+std::optional<double>
+LayerCosts::interpolateRatio(const Implementation &implementation,
+                             const LayerSizes &layer,
+                             size_t tokensIndex) const {
+  auto getArea = [](const LayerSizes &sizes) {
+    return std::log2(double(sizes.m)) + std::log2(double(sizes.n));
+  };
+  auto getBlocks = [](const LayerSizes &sizes) {
+    return sizes.bOut == 0
+               ? 0.0
+               : (std::log2(double(sizes.bOut)) + std::log2(double(sizes.bIn)));
+  };
+  auto getFraction = [](const LayerSizes &sizes) {
+    return sizes.getParameters() / (double(sizes.m) * sizes.n);
+  };
+  // By area, then by blocks: samples over the fraction of parameters. Sizes
+  // count as one area only if m and n are the same; so they do not mix.
+  std::map<std::array<double, 2>,
+           std::map<double, llvm::SmallVector<Sample>>>
+      byArea;
+  for (const MeasuredLayer &measured : implementation.layers) {
+    double seconds = measured.seconds[tokensIndex];
+    if (seconds < 0)
+      continue;
+    double ratio =
+        std::log(seconds / getRoofline(implementation, measured.sizes,
+                                       double(tokens[tokensIndex])));
+    byArea[{getArea(measured.sizes), double(measured.sizes.m)}]
+          [getBlocks(measured.sizes)]
+              .push_back({getFraction(measured.sizes), ratio});
+  }
+  if (byArea.empty())
+    return std::nullopt;
+  // The layer's own sizes, if measured, before others of the same area.
+  std::array<double, 2> own = {getArea(layer), double(layer.m)};
+  bool isMeasured = byArea.count(own);
+  llvm::SmallVector<Sample> overArea;
+  for (auto &[area, byBlocks] : byArea) {
+    if (isMeasured && area != own)
+      continue;
+    llvm::SmallVector<Sample> overBlocks;
+    for (auto &[blocks, overFraction] : byBlocks)
+      overBlocks.push_back(
+          {blocks, interpolate(overFraction, getFraction(layer))});
+    overArea.push_back({area[0], interpolate(overBlocks, getBlocks(layer))});
+  }
+  return interpolate(overArea, own[0]);
+}
+
+std::optional<double> LayerCosts::estimate(llvm::StringRef name,
+                                           const LayerSizes &layer,
+                                           int64_t count) const {
+  auto found = implementations.find(name.str());
+  if (found == implementations.end() ||
+      found->second.isDense != (layer.bOut == 0))
+    return std::nullopt;
+  const Implementation &implementation = found->second;
+  // Times at the measured numbers of tokens, from the first one to the last.
+  llvm::SmallVector<std::pair<double, double>> points;
+  size_t last = 0;
+  for (size_t i = 0; i < tokens.size(); ++i) {
+    std::optional<double> ratio = interpolateRatio(implementation, layer, i);
+    if (!ratio)
+      continue;
+    double seconds = std::exp(*ratio) *
+                     getRoofline(implementation, layer, double(tokens[i]));
+    if (!points.empty())
+      seconds = std::max(seconds, points.back().second);
+    points.push_back({double(tokens[i]), seconds});
+    last = i;
+  }
+  if (points.empty() || count < points.front().first)
+    return std::nullopt;
+  // An implementation that was measured up to so many tokens serves for more,
+  // but for fewer than the next number that others were measured with.
+  if (last + 1 < tokens.size() && count >= tokens[last + 1])
+    return std::nullopt;
+  auto [lastCount, lastSeconds] = points.back();
+  if (count >= lastCount)
+    // As much longer as the roofline is.
+    return lastSeconds * getRoofline(implementation, layer, double(count)) /
+           getRoofline(implementation, layer, lastCount);
+  const auto *above = llvm::find_if(
+      points, [&](const auto &point) { return point.first >= count; });
+  if (above->first == count)
+    return above->second;
+  const auto &below = *std::prev(above);
+  double weight = (count - below.first) / (above->first - below.first);
+  return below.second + weight * (above->second - below.second);
+}
+
+std::optional<LayerEstimate> LayerCosts::getFastest(const LayerSizes &layer,
+                                                    int64_t count) const {
+  std::optional<LayerEstimate> best;
+  for (const auto &[name, implementation] : implementations)
+    if (std::optional<double> seconds = estimate(name, layer, count))
+      if (!best || *seconds < best->seconds)
+        best = {name, *seconds};
+  return best;
+}

@@ -1,0 +1,103 @@
+# Part of the Structured project, under the Apache License v2.0 with LLVM Exceptions.
+# See LICENSE for license information.
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""The compiler's table of costs, made of measurements (LayerCost.h reads it)."""
+
+import itertools
+import json
+from pathlib import Path
+
+import numpy as np
+
+from ..errors import StructuredError
+from ..files import write_text
+from .history import History, layer_of
+from .layers import DTYPES, Layer
+
+VERSION = 1
+
+
+def implementation(record: dict, target: str) -> str:
+    """What computed a layer of ours: the kernels for BLAST that its module has."""
+    if record["b"] == 0:
+        return "dense"
+    if target == "cpu":
+        return "blast"
+    return "+".join(name for name in record["kernels"] if name.startswith("blast_")) or "library"
+
+
+def ascending(times: list[float]) -> list[float]:
+    """The nearest times, by least squares, that do not fall (isotonic regression):
+    more tokens seem faster only by the noise of measurements."""
+    blocks: list[tuple[float, int]] = []
+    for time in times:
+        blocks.append((time, 1))
+        while len(blocks) > 1 and blocks[-2][0] > blocks[-1][0]:
+            (mean, count), (other, others) = blocks.pop(), blocks.pop()
+            blocks.append(((mean * count + other * others) / (count + others), count + others))
+    return [mean for mean, count in blocks for _ in range(count)]
+
+
+def fit(features: np.ndarray, seconds: np.ndarray) -> np.ndarray:
+    """Coefficients of at least 0 that make features [k,3] times them near `seconds` [k],
+    by least squares of the relative error: the best of the fits with some of them 0."""
+    scaled, best = features / seconds[:, None], None
+    for used in itertools.product([False, True], repeat=features.shape[1]):
+        mask = np.array(used)
+        if not mask.any():
+            continue
+        solution = np.zeros(features.shape[1])
+        solution[mask] = np.linalg.lstsq(scaled[:, mask], np.ones(len(seconds)), rcond=None)[0]
+        error = np.square(scaled @ solution - 1).sum()
+        if (solution >= 0).all() and (best is None or error < best[0]):
+            best = error, solution
+    return best[1]
+
+
+def moved_bytes(layer: Layer, width: int) -> int:
+    """As LayerCost.h counts them: each of Y and Z once."""
+    return layer.bytes(width) + layer.intermediate_bytes(width) // 2
+
+
+def write_costs(history: History, device: str, path: Path) -> None:
+    """Writes the table of the measurements of our layers on `device`."""
+    runs = [run for run in history.runs if run["machine"]["device"] == device]
+    if not runs:
+        raise StructuredError(f"{history.path}: no measurements on '{device}'")
+    target = runs[-1]["target"]
+    width = DTYPES[target][1]
+    # implementation -> layer without its tokens -> tokens -> seconds
+    times: dict[str, dict[tuple, dict[int, float]]] = {}
+    for record in history.measurements:
+        if (record["who"] == "ours" and "us" in record
+                and history.runs[record["run"]]["machine"]["device"] == device):
+            sizes = tuple(record[key] for key in ("m", "n", "b", "r", "keep"))
+            times.setdefault(implementation(record, target), {}).setdefault(
+                sizes, {})[record["tokens"]] = record["us"] * 1e-6
+    if "dense" not in times or len(times) < 2:
+        raise StructuredError(f"{history.path}: a table of costs needs dense and BLAST layers")
+    tokens = sorted({t for layers in times.values() for row in layers.values() for t in row})
+    parts = []
+    for name, layers in sorted(times.items()):
+        features, seconds, lines = [], [], []
+        for sizes, row in sorted(layers.items()):
+            counts = sorted(row)
+            row = dict(zip(counts, ascending([row[t] for t in counts])))
+            for t in counts:
+                layer = Layer(t, *sizes)
+                features.append((1, layer.operations, moved_bytes(layer, width)))
+                seconds.append(row[t])
+            m, n, b, r, _ = sizes
+            lines.append(json.dumps({
+                "m": m, "n": n, "b": b, "r": r,
+                "seconds": [float(f"{row[t]:.4g}") if t in row else None for t in tokens]}))
+        overhead, operation, byte = fit(np.array(features, float), np.array(seconds))
+        parts.append(f'"{name}": {{\n"overhead": {overhead:.4g}, '
+                     f'"seconds_per_operation": {operation:.4g}, '
+                     f'"seconds_per_byte": {byte:.4g},\n"layers": [\n' + ",\n".join(lines)
+                     + "\n]}")
+    head = {"version": VERSION, "device": device, "target": target, "element_bytes": width,
+            "date": runs[-1]["date"][:10], "machine": runs[-1]["machine"],
+            "command": "structured-bench --report-only --write-costs FILE", "tokens": tokens}
+    write_text(path, json.dumps(head, ensure_ascii=False)[:-1]
+               + ',\n"implementations": {\n' + ",\n".join(parts) + "\n}}\n")
