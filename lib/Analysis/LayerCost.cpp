@@ -87,7 +87,7 @@ llvm::Expected<LayerCosts> LayerCosts::parse(llvm::StringRef text) {
   if (!all)
     return fail("'implementations' is not an object");
   for (const auto &[name, content] : *all) {
-    std::string what = "implementation '" + name.str().str() + "': ";
+    std::string what = "implementation '" + name.str() + "': ";
     const llvm::json::Object *object = content.getAsObject();
     const llvm::json::Array *layers =
         object ? object->getArray("layers") : nullptr;
@@ -177,8 +177,12 @@ llvm::Expected<LayerCosts> LayerCosts::load(llvm::StringRef nameOrPath) {
 }
 
 llvm::ArrayRef<llvm::StringRef> LayerCosts::getBuiltinNames() {
-  static const std::vector<llvm::StringRef> names = llvm::to_vector(
-      llvm::map_range(kBuiltinTables, [](const auto &t) { return t.first; }));
+  static const std::vector<llvm::StringRef> names = [] {
+    std::vector<llvm::StringRef> result;
+    for (const auto &table : kBuiltinTables)
+      result.push_back(table.first);
+    return result;
+  }();
   return names;
 }
 
@@ -254,8 +258,7 @@ LayerCosts::interpolateRatio(const Implementation &implementation,
   };
   // By area, then by blocks: samples over the fraction of parameters. Sizes
   // count as one area only if m and n are the same; so they do not mix.
-  std::map<std::array<double, 2>,
-           std::map<double, llvm::SmallVector<Sample>>>
+  std::map<std::array<double, 2>, std::map<double, llvm::SmallVector<Sample>>>
       byArea;
   for (const MeasuredLayer &measured : implementation.layers) {
     double seconds = measured.seconds[tokensIndex];

@@ -94,9 +94,9 @@ private:
 
   double getRoofline(const Implementation &implementation,
                      const LayerSizes &layer, double tokens) const;
-  std::optional<double>
-  interpolateRatio(const Implementation &implementation,
-                   const LayerSizes &layer, size_t tokensIndex) const;
+  std::optional<double> interpolateRatio(const Implementation &implementation,
+                                         const LayerSizes &layer,
+                                         size_t tokensIndex) const;
 
   std::string device;
   int64_t elementBytes = 0;

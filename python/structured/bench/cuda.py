@@ -148,8 +148,7 @@ class SemiStructured:
     def __call__(self, x, w):
         if self.algorithm is None:
             self.algorithm = self.find(x, w) if type(w).__name__.endswith("CUSPARSELT") else 0
-        if self.algorithm:
-            w.alg_id_cusparselt = self.algorithm
+        w.alg_id_cusparselt = self.algorithm
         return torch.nn.functional.linear(x, w)
 
     @staticmethod
@@ -318,7 +317,8 @@ class Runner:
                 if who == "ours":
                     raise
                 torch.cuda.empty_cache()
-                reason = str(error).splitlines()[0][:200] if str(error) else repr(error)
+                # The first sentence says what; torch has much to add.
+                reason = (str(error) or repr(error)).splitlines()[0].partition(". ")[0]
                 records.append({"layer": layer, "who": who, "skipped": reason})
         for turn in range(self.turns + 1):
             for sample in samples:

@@ -1,0 +1,227 @@
+// Part of the Structured project, under the Apache License v2.0 with LLVM
+// Exceptions. See LICENSE for license information.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+
+#include "Structured/Analysis/LayerCost.h"
+
+#include "llvm/Support/FormatVariadic.h"
+#include "gtest/gtest.h"
+
+#include <cmath>
+
+using namespace structured;
+
+namespace {
+
+/// Times in µs: dense 10 + T, with two kernels for BLAST, one of them for 64
+/// tokens and more.
+constexpr llvm::StringRef kTable = R"json({
+  "version": 1, "device": "a machine", "element_bytes": 2,
+  "tokens": [1, 16, 64, 256],
+  "implementations": {
+    "dense": {
+      "overhead": 1e-5, "seconds_per_operation": 1e-13, "seconds_per_byte": 0,
+      "layers": [
+        {"m": 1024, "n": 1024, "b": 0, "r": 0,
+         "seconds": [11e-6, 26e-6, 74e-6, 266e-6]}]},
+    "few": {
+      "overhead": 5e-6, "seconds_per_operation": 1e-13, "seconds_per_byte": 0,
+      "layers": [
+        {"m": 1024, "n": 1024, "b": 2, "r": 256,
+         "seconds": [6e-6, 20e-6, null, null]},
+        {"m": 1024, "n": 1024, "b": 8, "r": 256,
+         "seconds": [8e-6, 40e-6, null, null]}]},
+    "many": {
+      "overhead": 2e-5, "seconds_per_operation": 1e-13, "seconds_per_byte": 0,
+      "layers": [
+        {"m": 1024, "n": 1024, "b": 2, "r": 256,
+         "seconds": [null, null, 50e-6, 150e-6]},
+        {"m": 1024, "n": 1024, "b": 2, "r": 384,
+         "seconds": [null, null, 60e-6, 200e-6]},
+        {"m": 1024, "n": 1024, "b": 8, "r": 256,
+         "seconds": [null, null, 90e-6, 300e-6]},
+        {"m": 4096, "n": 4096, "b": 2, "r": 1024,
+         "seconds": [null, null, 400e-6, 1600e-6]}]}
+  }})json";
+
+LayerCosts parseTable(llvm::StringRef text = kTable) {
+  llvm::Expected<LayerCosts> costs = LayerCosts::parse(text);
+  if (!costs)
+    ADD_FAILURE() << llvm::toString(costs.takeError());
+  return std::move(*costs);
+}
+
+LayerSizes dense(int64_t m, int64_t n) { return {m, n}; }
+LayerSizes blast(int64_t m, int64_t n, int64_t b, int64_t r) {
+  return {m, n, b, b, r};
+}
+
+TEST(LayerCostTest, MeasuredLayersGetTheirTimes) {
+  LayerCosts costs = parseTable();
+  auto expect = [&](llvm::StringRef name, const LayerSizes &layer,
+                    int64_t tokens, double microseconds) {
+    std::optional<double> seconds = costs.estimate(name, layer, tokens);
+    ASSERT_TRUE(seconds) << name.str() << " " << tokens;
+    EXPECT_NEAR(*seconds * 1e6, microseconds, 1e-9 * microseconds);
+  };
+  expect("dense", dense(1024, 1024), 1, 11);
+  expect("dense", dense(1024, 1024), 64, 74);
+  expect("dense", dense(1024, 1024), 256, 266);
+  expect("few", blast(1024, 1024, 2, 256), 16, 20);
+  expect("few", blast(1024, 1024, 8, 256), 1, 8);
+  expect("many", blast(1024, 1024, 2, 384), 64, 60);
+  expect("many", blast(4096, 4096, 2, 1024), 256, 1600);
+  // Between measured numbers of tokens, time is linear in them.
+  expect("dense", dense(1024, 1024), 160, 170);
+  // Beyond, it grows with the roofline: 10 + T·2·1024²·1e-7 µs.
+  expect("dense", dense(1024, 1024), 512,
+         266 * (10 + 512 * 0.2097152) / (10 + 256 * 0.2097152));
+}
+
+TEST(LayerCostTest, BetweenMeasuredLayers) {
+  LayerCosts costs = parseTable();
+  auto many = [&](const LayerSizes &layer) {
+    return *costs.estimate("many", layer, 64);
+  };
+  // More blocks, larger ranks and larger layers take longer here.
+  double b2 = many(blast(1024, 1024, 2, 256)),
+         b4 = many(blast(1024, 1024, 4, 256)),
+         b8 = many(blast(1024, 1024, 8, 256));
+  EXPECT_LT(b2, b4);
+  EXPECT_LT(b4, b8);
+  double r320 = many(blast(1024, 1024, 2, 320));
+  EXPECT_LT(b2, r320);
+  EXPECT_LT(r320, many(blast(1024, 1024, 2, 384)));
+  double middle = many(blast(2048, 2048, 2, 512));
+  EXPECT_LT(b2, middle);
+  EXPECT_LT(middle, many(blast(4096, 4096, 2, 1024)));
+  // Half way between 2 and 8 blocks, the ratio to the roofline, t0 = 20 +
+  // operations · 1e-7 µs, is the geometric mean; that of 2 blocks lies between
+  // those of the ranks 256 and 384, by the fraction of parameters.
+  auto roofline = [](double b, double r) {
+    return 20e-6 + 2 * 64 * r * (2048 + b * b) * 1e-13;
+  };
+  double weight = (256 * (2048.0 + 16) - 256 * (2048 + 4)) /
+                  (384 * (2048.0 + 4) - 256 * (2048 + 4));
+  double ratio2 = std::pow(50e-6 / roofline(2, 256), 1 - weight) *
+                  std::pow(60e-6 / roofline(2, 384), weight);
+  EXPECT_NEAR(b4,
+              roofline(4, 256) * std::sqrt(ratio2 * 90e-6 / roofline(8, 256)),
+              1e-12);
+  // Blocks that are no square count by the root of their number.
+  LayerSizes oblong{1024, 1024, 2, 8, 256};
+  EXPECT_NEAR(many(oblong), b4, 1e-12);
+}
+
+TEST(LayerCostTest, ImplementationsHaveTheirTokens) {
+  LayerCosts costs = parseTable();
+  LayerSizes layer = blast(1024, 1024, 2, 256);
+  EXPECT_FALSE(costs.estimate("many", layer, 63));
+  EXPECT_TRUE(costs.estimate("many", layer, 1000000));
+  // Up to the number of tokens for which others were measured.
+  EXPECT_TRUE(costs.estimate("few", layer, 63));
+  EXPECT_FALSE(costs.estimate("few", layer, 64));
+  EXPECT_FALSE(costs.estimate("dense", layer, 1));
+  EXPECT_FALSE(costs.estimate("few", dense(1024, 1024), 1));
+  EXPECT_FALSE(costs.estimate("none", layer, 1));
+  EXPECT_EQ(costs.getImplementations(),
+            (std::vector<std::string>{"dense", "few", "many"}));
+  EXPECT_EQ(costs.getFastest(layer, 16)->implementation, "few");
+  EXPECT_EQ(costs.getFastest(layer, 64)->implementation, "many");
+  EXPECT_EQ(costs.getFastest(dense(1024, 1024), 64)->implementation, "dense");
+}
+
+TEST(LayerCostTest, TimesDoNotFallWithMoreTokens) {
+  std::vector<LayerCosts> all;
+  all.push_back(parseTable());
+  ASSERT_FALSE(LayerCosts::getBuiltinNames().empty());
+  for (llvm::StringRef name : LayerCosts::getBuiltinNames()) {
+    llvm::Expected<LayerCosts> costs = LayerCosts::load(name);
+    ASSERT_TRUE(bool(costs)) << llvm::toString(costs.takeError());
+    all.push_back(std::move(*costs));
+  }
+  int64_t count = 0;
+  for (const LayerCosts &costs : all)
+    for (const std::string &name : costs.getImplementations())
+      for (int64_t m : {96, 768, 1024, 3072, 4096, 11008, 20000})
+        for (int64_t b : {0, 1, 2, 3, 8, 16, 32})
+          for (int64_t r : {16, 300, 1008}) {
+            LayerSizes layer = b ? blast(m, 4096, b, r) : dense(m, 4096);
+            double last = 0;
+            for (int64_t tokens = 1; tokens < 20000; tokens += 1 + tokens / 7) {
+              std::optional<double> seconds =
+                  costs.estimate(name, layer, tokens);
+              if (!seconds)
+                continue;
+              ASSERT_GT(*seconds, 0);
+              ASSERT_TRUE(std::isfinite(*seconds));
+              ASSERT_GE(*seconds, last)
+                  << costs.getDevice().str() << " " << name << " " << m << " "
+                  << b << " " << r << " " << tokens;
+              last = *seconds;
+              ++count;
+            }
+          }
+  EXPECT_GT(count, 10000);
+}
+
+TEST(LayerCostTest, BuiltinTables) {
+  // What docs/Hopper.md reports: with few blocks BLAST is faster at many
+  // tokens, and with 16 it is not.
+  llvm::Expected<LayerCosts> costs = LayerCosts::load("h100");
+  ASSERT_TRUE(bool(costs)) << llvm::toString(costs.takeError());
+  EXPECT_EQ(costs->getElementBytes(), 2);
+  double denseTime = costs->getFastest(dense(4096, 4096), 4096)->seconds;
+  EXPECT_NEAR(denseTime * 1e6, 180, 20);
+  EXPECT_LT(costs->getFastest(blast(4096, 4096, 2, 1008), 4096)->seconds,
+            denseTime / 1.3);
+  EXPECT_LT(costs->getFastest(blast(4096, 4096, 16, 192), 4096)->seconds,
+            denseTime / 1.3);
+}
+
+TEST(LayerCostTest, Malformed) {
+  auto expect = [](std::string text, llvm::StringRef reason) {
+    llvm::Expected<LayerCosts> costs = LayerCosts::parse(text);
+    ASSERT_FALSE(bool(costs)) << reason.str();
+    std::string message = llvm::toString(costs.takeError());
+    EXPECT_TRUE(llvm::StringRef(message).contains(reason)) << message;
+  };
+  auto replaced = [](llvm::StringRef from, llvm::StringRef to) {
+    auto [before, after] = kTable.split(from);
+    EXPECT_NE(before.size(), kTable.size()) << from.str();
+    return (before + to + after).str();
+  };
+  expect("{", "cost table: ");
+  expect("[]", "not a JSON object");
+  expect(replaced("\"version\": 1", "\"version\": 2"), "'version' is not 1");
+  expect(replaced("\"a machine\"", "3"), "'device' is not a string");
+  expect(replaced("\"element_bytes\": 2", "\"element_bytes\": 0"),
+         "'element_bytes' is not an integer of at least 1");
+  expect(replaced("[1, 16, 64, 256]", "[]"), "'tokens' is not an array");
+  expect(replaced("[1, 16, 64, 256]", "[1, 64, 16, 256]"),
+         "'tokens' does not ascend");
+  expect(replaced("\"implementations\"", "\"others\""),
+         "'implementations' is not an object");
+  expect(replaced("\"layers\"", "\"other\""),
+         "implementation 'dense': 'layers' is not an array");
+  expect(replaced("\"overhead\": 1e-5", "\"overhead\": -1"),
+         "'overhead' is not a number of at least 0");
+  expect(replaced("\"overhead\": 1e-5, \"seconds_per_operation\": 1e-13",
+                  "\"overhead\": 0, \"seconds_per_operation\": 0"),
+         "its roofline is zero");
+  expect(replaced("[11e-6, 26e-6, 74e-6, 266e-6]", "[11e-6, 26e-6, 74e-6]"),
+         "'seconds' is not an array of a time for each");
+  expect(replaced("[11e-6, 26e-6, 74e-6, 266e-6]",
+                  "[11e-6, 26e-6, 24e-6, 266e-6]"),
+         "not fall with more tokens");
+  expect(replaced("[11e-6,", "[\"11\","), "neither a number nor null");
+  expect(replaced("\"m\": 1024", "\"m\": 0"),
+         "'m' is not an integer of at least 1");
+  expect(replaced("\"b\": 2, \"r\": 256", "\"b\": 0, \"r\": 256"),
+         "implementation 'few': it has both dense layers and others");
+  llvm::Error error = LayerCosts::load("no-such-table").takeError();
+  std::string message = llvm::toString(std::move(error));
+  EXPECT_TRUE(llvm::StringRef(message).contains("h100")) << message;
+}
+
+} // namespace
