@@ -127,8 +127,9 @@ struct FoldParameterTranspose : OpInterfaceRewritePattern<linalg::LinalgOp> {
       return rewriter.notifyMatchFailure(op, "not a transpose");
     auto parameter =
         op.getDpsInputOperand(0)->get().getDefiningOp<ParameterOp>();
-    if (!parameter || parameter.getType().getElementType() !=
-                          getElementTypeOrSelf(op->getResultTypes()[0]) ||
+    if (!parameter ||
+        parameter.getType().getElementType() !=
+            getElementTypeOrSelf(op->getResultTypes()[0]) ||
         parameter.getPacking())
       return rewriter.notifyMatchFailure(op, "not of a parameter");
     // Dimension i of the parameter is dimension permutation[i] of the result.
@@ -156,8 +157,9 @@ struct FoldParameterTranspose : OpInterfaceRewritePattern<linalg::LinalgOp> {
     DenseI64ArrayAttr attribute;
     if (!isIdentityPermutation(permutation))
       attribute = builder.getDenseI64ArrayAttr(permutation);
-    return ParameterOp::create(builder, parameter.getLoc(), type.clone(shape),
-                               parameter.getNameAttr(), attribute);
+    return ParameterOp::create(
+        builder, parameter.getLoc(), type.clone(shape), parameter.getNameAttr(),
+        attribute, parameter.getPackingAttr(), parameter.getProductAttr());
   }
 };
 

@@ -28,7 +28,8 @@ static constexpr int64_t kMaxVectors = 4;
 /// A factor as a parameter as it is stored, or null.
 static ParameterOp getFactor(Value value) {
   auto parameter = value.getDefiningOp<ParameterOp>();
-  if (!parameter || parameter.getPermutation() || parameter.getPacking())
+  if (!parameter || parameter.getPermutation() || parameter.getPacking() ||
+      parameter.getProduct())
     return {};
   return parameter;
 }
@@ -113,9 +114,8 @@ private:
       // Y[t, ρ] = Σ_c X[t, c] v_ρ[c]
       OpFoldResult tokenCount =
           tensor::getMixedSize(rewriter, loc, op.getInput(), 0);
-      Value y =
-          createZeroTensor(rewriter, loc,
-                           {tokenCount, rewriter.getIndexAttr(rankCount)}, f32);
+      Value y = createZeroTensor(
+          rewriter, loc, {tokenCount, rewriter.getIndexAttr(rankCount)}, f32);
       Value x = castTensorElements(rewriter, loc, op.getInput(), f32);
       y = multiply(rewriter, op, x, v, GblrFactor::V, panels, y);
       // O[t, a] += Σ_ρ Y[t, ρ] u_ρ[a]
@@ -139,21 +139,19 @@ private:
                  ParameterOp source, GblrFactor factor,
                  const GblrPanels &panels, Value init) {
     Location loc = op.getLoc();
-    const PanelPattern &pattern =
-        factor == GblrFactor::V ? panels.v : panels.u;
+    const PanelPattern &pattern = factor == GblrFactor::V ? panels.v : panels.u;
     auto packing =
         GblrPackingAttr::get(builder.getContext(), factor, panels.v.width,
                              panels.u.width, op.getLayout(), /*columns=*/1);
     auto type = source.getType().clone(
         {static_cast<int64_t>(pattern.coordinates.size()), pattern.width});
-    Value values =
-        ParameterOp::create(builder, source.getLoc(), type, source.getName(),
-                            /*permutation=*/DenseI64ArrayAttr(), packing);
+    Value values = ParameterOp::create(
+        builder, source.getLoc(), type, source.getName(),
+        /*permutation=*/DenseI64ArrayAttr(), packing, BlastProductAttr());
     Value positions = createConstant(builder, loc, pattern.positions);
     Value coordinates = createConstant(builder, loc, pattern.coordinates);
-    return BlockSparseMatmulOp::create(
-               builder, loc, init.getType(), input, values, positions,
-               coordinates, init)
+    return BlockSparseMatmulOp::create(builder, loc, init.getType(), input,
+                                       values, positions, coordinates, init)
         .getResult(0);
   }
 };

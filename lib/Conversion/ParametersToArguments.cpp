@@ -52,18 +52,18 @@ struct ParametersToArguments
   }
 
   /// Replaces the parameters of `function`, one argument for each name,
-  /// permutation and packing, in the order of their first use.
+  /// permutation, packing and product, in the order of their first use.
   LogicalResult convert(func::FuncOp function) {
-    llvm::MapVector<std::tuple<StringAttr, Attribute, Attribute>,
+    llvm::MapVector<std::tuple<StringAttr, Attribute, Attribute, Attribute>,
                     SmallVector<ParameterOp>>
         parameters;
     function.walk([&](ParameterOp parameter) {
       parameters[{parameter.getNameAttr(), parameter.getPermutationAttr(),
-                  parameter.getPackingAttr()}]
+                  parameter.getPackingAttr(), parameter.getProductAttr()}]
           .push_back(parameter);
     });
     for (auto &[key, ops] : parameters) {
-      auto [name, permutation, packing] = key;
+      auto [name, permutation, packing, product] = key;
       for (ParameterOp op : ops)
         if (op.getType() != ops.front().getType()) {
           InFlightDiagnostic diagnostic = op.emitError("parameter '")
@@ -79,6 +79,8 @@ struct ParametersToArguments
         attributes.append(kPermutationAttrName, permutation);
       if (packing)
         attributes.append(kPackingAttrName, packing);
+      if (product)
+        attributes.append(kProductAttrName, product);
       unsigned index = function.getNumArguments();
       if (failed(function.insertArgument(
               index, ops.front().getType(),

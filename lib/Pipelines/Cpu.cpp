@@ -31,6 +31,12 @@ static void addCleanup(OpPassManager &pm) {
 void structured::buildCpuTensorPipeline(OpPassManager &pm,
                                         const CpuPipelineOptions &options) {
   pm.addPass(createBindParameters());
+  if (options.costs != "none") {
+    ExpandUnprofitableOptions expand;
+    expand.costs = options.costs;
+    expand.tokens = options.tokens;
+    pm.addPass(createExpandUnprofitable(expand));
+  }
   // Ops of arith and math on whole tensors.
   pm.addPass(createConvertElementwiseToLinalgPass());
   GblrToBlockSparseOptions gblr;

@@ -37,9 +37,23 @@ static bool isHopper(const CudaPipelineOptions &options) {
   return StringRef(options.chip).starts_with("sm_90a");
 }
 
+/// The table that `costs` means for the chip; empty: none.
+static StringRef getCosts(const CudaPipelineOptions &options) {
+  StringRef costs = options.costs.getValue();
+  if (costs == "auto")
+    return StringRef(options.chip).starts_with("sm_90") ? "h100" : "";
+  return costs == "none" ? "" : costs;
+}
+
 void structured::buildCudaTensorPipeline(OpPassManager &pm,
                                          const CudaPipelineOptions &options) {
   pm.addPass(createBindParameters());
+  if (StringRef costs = getCosts(options); !costs.empty()) {
+    ExpandUnprofitableOptions expand;
+    expand.costs = costs.str();
+    expand.tokens = options.tokens;
+    pm.addPass(createExpandUnprofitable(expand));
+  }
   // Ops of arith and math on whole tensors.
   pm.addPass(createConvertElementwiseToLinalgPass());
   if (isHopper(options))

@@ -84,6 +84,8 @@ LogicalResult Compiler::runPipeline(Half half, const CpuTarget &target) {
     CudaPipelineOptions pipelineOptions;
     pipelineOptions.chip = options.chip;
     pipelineOptions.multiprocessors = options.multiprocessors;
+    pipelineOptions.costs = options.costs;
+    pipelineOptions.tokens = options.tokens;
     (half == Half::Tensors ? buildCudaTensorPipeline
                            : buildCudaBufferPipeline)(pm, pipelineOptions);
     return pm.run(module);
@@ -91,6 +93,8 @@ LogicalResult Compiler::runPipeline(Half half, const CpuTarget &target) {
   CpuPipelineOptions pipelineOptions;
   pipelineOptions.parallel = options.parallel;
   pipelineOptions.tileTokens = options.tileTokens;
+  pipelineOptions.costs = options.costs == "auto" ? "none" : options.costs;
+  pipelineOptions.tokens = options.tokens;
   pipelineOptions.vectorBits = target.getVectorBits();
   pipelineOptions.vectorRegisters = target.getVectorRegisters();
   (half == Half::Tensors ? buildCpuTensorPipeline

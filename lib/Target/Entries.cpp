@@ -129,6 +129,8 @@ static FailureOr<Entry> collectEntry(func::FuncOp function) {
       parameter.permutation = permutation.asArrayRef();
     parameter.packing =
         function.getArgAttrOfType<GblrPackingAttr>(index, kPackingAttrName);
+    parameter.product =
+        function.getArgAttrOfType<BlastProductAttr>(index, kProductAttrName);
     parameter.name = getStoredName(parameter.source, parameter.permutation,
                                    parameter.packing);
     if (failed(describeType(function, type,

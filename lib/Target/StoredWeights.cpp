@@ -4,11 +4,13 @@
 
 #include "Structured/Target/StoredWeights.h"
 #include "Structured/Dialect/Structured/IR/GblrPanels.h"
+#include "Structured/Factorization/Blast.h"
 
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/ADT/StringMap.h"
 #include "llvm/Support/raw_ostream.h"
 
+#include <array>
 #include <cstring>
 
 using namespace structured;
@@ -39,23 +41,57 @@ static std::vector<int64_t> getSourceShape(const EntryParameter &parameter) {
   return shape;
 }
 
+/// Checks that `weights` has the tensor `source` of that shape for a parameter
+/// of `entry`, with the parameter's dtype.
+static Result<void> checkSource(const Entry &entry,
+                                const EntryParameter &parameter,
+                                llvm::StringRef source,
+                                const std::vector<int64_t> &shape,
+                                const WeightsSet &weights) {
+  Result<const TensorView *> tensor = weights.get(source.str());
+  if (!tensor)
+    return Error{tensor.error()};
+  if ((*tensor)->dtype == getStoredDType(parameter.dtype) &&
+      (*tensor)->shape == shape)
+    return {};
+  return Error{"parameter '" + source.str() + "' of '" + entry.name + "' is " +
+               parameter.dtype + toString(shape) + " in the model, but " +
+               std::string(getDTypeName((*tensor)->dtype)) +
+               toString((*tensor)->shape) + " in the weights"};
+}
+
+/// The shapes of U, S and Vt.
+static std::array<std::vector<int64_t>, 3>
+getFactorShapes(const EntryParameter &parameter) {
+  BlastProductAttr product = parameter.product;
+  std::vector<int64_t> shape = getSourceShape(parameter);
+  int64_t bOut = product.getBOut(), bIn = product.getBIn(),
+          rank = product.getRank();
+  return {std::vector{bOut, shape[0] / bOut, rank},
+          {bOut, bIn, rank},
+          {bIn, rank, shape[1] / bIn}};
+}
+
 Result<void> structured::checkParameters(llvm::ArrayRef<Entry> entries,
                                          const WeightsSet &weights) {
   for (const Entry &entry : entries)
     for (const EntryParameter &parameter : entry.parameters) {
       if (parameter.constant)
         continue;
-      Result<const TensorView *> tensor = weights.get(parameter.source);
-      if (!tensor)
-        return Error{tensor.error()};
-      std::optional<DType> dtype = getStoredDType(parameter.dtype);
-      std::vector<int64_t> shape = getSourceShape(parameter);
-      if ((*tensor)->dtype != dtype || (*tensor)->shape != shape)
-        return Error{"parameter '" + parameter.source + "' of '" + entry.name +
-                     "' is " + parameter.dtype + toString(shape) +
-                     " in the model, but " +
-                     std::string(getDTypeName((*tensor)->dtype)) +
-                     toString((*tensor)->shape) + " in the weights"};
+      Result<void> checked;
+      if (BlastProductAttr product = parameter.product) {
+        auto [u, s, vt] = getFactorShapes(parameter);
+        checked = checkSource(entry, parameter, product.getU(), u, weights);
+        if (checked)
+          checked = checkSource(entry, parameter, product.getS(), s, weights);
+        if (checked)
+          checked = checkSource(entry, parameter, product.getVt(), vt, weights);
+      } else {
+        checked = checkSource(entry, parameter, parameter.source,
+                              getSourceShape(parameter), weights);
+      }
+      if (!checked)
+        return checked;
     }
   return {};
 }
@@ -163,6 +199,34 @@ static Result<std::vector<std::byte>> pack(const TensorView &tensor,
   return bytes;
 }
 
+/// The dense matrix of BLAST factors, row-major, rounded once.
+static Result<std::vector<std::byte>> multiply(const EntryParameter &parameter,
+                                               const WeightsSet &weights) {
+  BlastProductAttr product = parameter.product;
+  std::vector<int64_t> shape = getSourceShape(parameter);
+  BlastFactors factors;
+  factors.bOut = product.getBOut();
+  factors.bIn = product.getBIn();
+  factors.p = shape[0] / factors.bOut;
+  factors.q = shape[1] / factors.bIn;
+  factors.r = product.getRank();
+  const std::pair<mlir::StringAttr, std::vector<float> *> parts[] = {
+      {product.getU(), &factors.u},
+      {product.getS(), &factors.s},
+      {product.getVt(), &factors.vt}};
+  for (auto [name, values] : parts) {
+    const TensorView &tensor = *weights.find(name.str());
+    Result<std::vector<float>> numbers = readFloats(tensor);
+    if (!numbers)
+      return Error{numbers.error()};
+    *values = std::move(*numbers);
+    weights.release(tensor);
+  }
+  std::vector<float> matrix = reconstruct(factors);
+  return encodeFloats(*getStoredDType(parameter.dtype), matrix.data(),
+                      matrix.size());
+}
+
 Result<SafetensorsWriter>
 structured::writeParameters(llvm::ArrayRef<Entry> entries,
                             const WeightsSet &weights,
@@ -195,7 +259,20 @@ structured::writeParameters(llvm::ArrayRef<Entry> entries,
         return Error{appended.error()};
       continue;
     }
-    const TensorView &tensor = *weights.find(parameter->source);
+    // One product in memory at a time.
+    std::vector<std::byte> productBytes;
+    TensorView tensor;
+    if (parameter->product) {
+      Result<std::vector<std::byte>> bytes = multiply(*parameter, weights);
+      if (!bytes)
+        return Error{bytes.error()};
+      productBytes = std::move(*bytes);
+      tensor = {parameter->source, *getStoredDType(parameter->dtype),
+                getSourceShape(*parameter), productBytes.data(),
+                productBytes.size()};
+    } else {
+      tensor = *weights.find(parameter->source);
+    }
     if (parameter->packing) {
       Result<std::vector<std::byte>> bytes = pack(tensor, *parameter);
       if (!bytes)

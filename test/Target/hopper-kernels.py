@@ -4,7 +4,7 @@
 # REQUIRES: ptxas
 # RUN: rm -rf %t && mkdir %t
 # RUN: %python %s > %t/layers.mlir
-# RUN: structured-compile %t/layers.mlir --target=cuda --emit=cubin -o %t/layers.cubin --remarks > %t/remarks 2>&1
+# RUN: structured-compile %t/layers.mlir --target=cuda --costs=none --emit=cubin -o %t/layers.cubin --remarks > %t/remarks 2>&1
 # RUN: FileCheck %s < %t/remarks
 # RUN: grep -c "kernel 'blast_stages12_[0-9]*': .*; 0 bytes spill stores, 0 bytes spill loads" %t/remarks | FileCheck %s --check-prefix=FUSED
 # RUN: grep -c "kernel 'blast_stage2_[0-9]*': .*; 0 bytes spill stores, 0 bytes spill loads" %t/remarks | FileCheck %s --check-prefix=MIX

@@ -73,6 +73,18 @@ int main(int argc, char **argv) {
       "tile-tokens",
       cl::desc("Tokens in a tile of a structured layer (default: 32)"),
       cl::location(options.tileTokens), cl::init(32), cl::cat(category));
+  cl::opt<std::string, true> costs(
+      "costs",
+      cl::desc("Measured times by which layers whose structure does not pay "
+               "become dense: auto (the GPU's; default), none, a built-in "
+               "table's name (h100), or a file of structured-bench"),
+      cl::value_desc("table"), cl::location(options.costs), cl::init("auto"),
+      cl::cat(category));
+  cl::opt<int64_t, true> tokens(
+      "tokens",
+      cl::desc("What a dynamic number of tokens is taken to be when times are "
+               "estimated (default: unknown)"),
+      cl::location(options.tokens), cl::init(0), cl::cat(category));
   cl::opt<bool, true> remarks(
       "remarks", cl::desc("Print what passes say of what they did not do"),
       cl::location(options.remarks), cl::init(false), cl::cat(category));

@@ -32,6 +32,18 @@ struct CpuPipelineOptions : mlir::PassPipelineOptions<CpuPipelineOptions> {
       *this, "tile-tokens",
       llvm::cl::desc("Tokens in a tile of a structured layer"),
       llvm::cl::init(32)};
+  Option<std::string> costs{
+      *this, "costs",
+      llvm::cl::desc("Measured times by which layers whose structure does not "
+                     "pay become dense: none, a built-in table's name, or a "
+                     "file"),
+      llvm::cl::init("none")};
+  Option<int64_t> tokens{
+      *this, "tokens",
+      llvm::cl::desc(
+          "What a dynamic number of tokens is taken to be when times "
+          "are estimated; 0: unknown"),
+      llvm::cl::init(0)};
 };
 
 /// First half, on tensors: parameters bound, layers tiled and lowered to

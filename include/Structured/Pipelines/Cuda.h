@@ -27,6 +27,18 @@ struct CudaPipelineOptions : mlir::PassPipelineOptions<CudaPipelineOptions> {
   Option<bool> fuse{*this, "fuse",
                     llvm::cl::desc("Put ops on the same rows into one kernel"),
                     llvm::cl::init(true)};
+  Option<std::string> costs{
+      *this, "costs",
+      llvm::cl::desc("Measured times by which layers whose structure does not "
+                     "pay become dense: auto (those of the chip), none, a "
+                     "built-in table's name, or a file"),
+      llvm::cl::init("auto")};
+  Option<int64_t> tokens{
+      *this, "tokens",
+      llvm::cl::desc(
+          "What a dynamic number of tokens is taken to be when times "
+          "are estimated; 0: unknown"),
+      llvm::cl::init(0)};
 };
 
 /// First half, on tensors: parameters bound, elementwise ops fused, parameters

@@ -57,6 +57,12 @@ struct CompileOptions {
   bool parallel = true;
   /// Tokens in a tile of a structured layer.
   int64_t tileTokens = 32;
+  /// Measured times by which layers whose structure does not pay become dense:
+  /// "none", a built-in table's name, a file, or "auto", the target's.
+  std::string costs = "auto";
+  /// What a dynamic number of tokens is taken to be when times are estimated;
+  /// 0: unknown.
+  int64_t tokens = 0;
   /// Print what passes say of what they did not do.
   bool remarks = false;
   /// The OpenMP library to link with; empty: getDefaultOmpLibrary().

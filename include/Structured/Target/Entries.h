@@ -31,13 +31,15 @@ struct EntryTensor {
 };
 
 /// A parameter: a tensor of the stored weights, which is the permuted or packed
-/// tensor `source` of the model's weights.
+/// tensor `source` of the model's weights, or a product of several.
 struct EntryParameter : EntryTensor {
   std::string source;
   /// Dimension i is dimension permutation[i] of the source; empty: as it is.
   std::vector<int64_t> permutation;
   /// How a factor of a GBLR matrix is stored by panels; null: it is not.
   GblrPackingAttr packing;
+  /// The factors whose dense matrix it is; null: it is not.
+  BlastProductAttr product;
   /// The elements of what was a constant of the model; null: it is of the
   /// weights, and `source` names it.
   mlir::ElementsAttr constant;

@@ -13,12 +13,13 @@
 namespace structured {
 
 /// Checks that `weights` has every parameter of the entries with its dtype and
-/// shape (before the permutation). The error names the parameter.
+/// shape (before the permutation), and the factors of each product. The error
+/// names the parameter.
 Result<void> checkParameters(llvm::ArrayRef<Entry> entries,
                              const WeightsSet &weights);
 
 /// Writes the parameters of the entries, each once, permuted or packed as they
-/// want it.
+/// want it. Products are computed, one at a time.
 /// The file appears as `path` only when the returned writer's `finish` is
 /// called.
 Result<SafetensorsWriter> writeParameters(llvm::ArrayRef<Entry> entries,

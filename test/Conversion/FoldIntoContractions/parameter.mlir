@@ -20,6 +20,22 @@ func.func @dense(%x: tensor<?x8xf32>, %y0: tensor<?x12xf32>) -> tensor<?x12xf32>
 
 // -----
 
+// A product of factors stays one.
+
+// CHECK-LABEL: func @product
+// CHECK: structured.parameter "w" permutation = [1, 0] product = <"u", "s", "vt", blocks = 3 : 2, rank = 5> : tensor<8x12xf32>
+func.func @product(%x: tensor<?x8xf32>, %y0: tensor<?x12xf32>) -> tensor<?x12xf32> {
+  %w = structured.parameter "w" product = <"u", "s", "vt", blocks = 3 : 2, rank = 5> : tensor<12x8xf32>
+  %y = linalg.matmul indexing_maps = [affine_map<(t, m, n) -> (t, n)>,
+                                      affine_map<(t, m, n) -> (m, n)>,
+                                      affine_map<(t, m, n) -> (t, m)>]
+      ins(%x, %w : tensor<?x8xf32>, tensor<12x8xf32>)
+      outs(%y0 : tensor<?x12xf32>) -> tensor<?x12xf32>
+  return %y : tensor<?x12xf32>
+}
+
+// -----
+
 // The model's own transpose and the wanted one cancel.
 
 // CHECK-LABEL: func @transposed

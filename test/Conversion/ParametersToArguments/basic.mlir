@@ -24,6 +24,18 @@ func.func @several() -> (tensor<12x8xf32>, tensor<8x12xf32>, tensor<12x8xf32>) {
 
 // -----
 
+// A product of factors.
+
+// CHECK-LABEL: func @product
+// CHECK-SAME: tensor<8x12xf32> {structured.parameter = "w", structured.permutation = array<i64: 1, 0>, structured.product = #structured.blast_product<"u", "s", "vt", blocks = 3 : 2, rank = 5>}
+func.func @product() -> tensor<8x12xf32> {
+  %w = structured.parameter "w" permutation = [1, 0]
+      product = <"u", "s", "vt", blocks = 3 : 2, rank = 5> : tensor<8x12xf32>
+  return %w : tensor<8x12xf32>
+}
+
+// -----
+
 func.func private @callee() -> tensor<2xf32> {
   // expected-note @+1 {{used here}}
   %w = structured.parameter "w" : tensor<2xf32>

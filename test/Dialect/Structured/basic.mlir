@@ -84,3 +84,11 @@ func.func @gblr_zero(%x: memref<4x8xf32>, %u: memref<0xf32>, %v: memref<0xf32>,
       outs(%y : memref<4x12xf32>)
   return
 }
+
+// CHECK-LABEL: func @product
+func.func @product() -> tensor<8x12xbf16> {
+  // CHECK: structured.parameter "w" permutation = [1, 0] product = <"u", "s", "vt", blocks = 3 : 2, rank = 5> : tensor<8x12xbf16>
+  %w = structured.parameter "w" permutation = [1, 0]
+      product = <"u", "s", "vt", blocks = 3 : 2, rank = 5> : tensor<8x12xbf16>
+  return %w : tensor<8x12xbf16>
+}

@@ -410,3 +410,46 @@ func.func @argument_name(%w: tensor<4xf32> {structured.parameter = 1 : i32}) {
 func.func @argument_shape(%w: tensor<?xf32> {structured.parameter = "w"}) {
   return
 }
+
+// -----
+
+// parameter (C5)
+func.func @parameter_c5_blocks() -> tensor<12x8xf32> {
+  // expected-error @below {{(C5) a product must be a matrix of f16, bf16 or f32 that its 3 : 5 blocks divide, without a packing, got 'tensor<12x8xf32>'}}
+  %w = structured.parameter "w" product = <"u", "s", "vt", blocks = 3 : 5, rank = 5> : tensor<12x8xf32>
+  return %w : tensor<12x8xf32>
+}
+
+// -----
+
+// parameter (C5), where the permutation swaps the sizes that the blocks divide
+func.func @parameter_c5_permutation() -> tensor<12x8xf32> {
+  // expected-error @below {{(C5) a product must be a matrix of f16, bf16 or f32 that its 12 : 8 blocks divide, without a packing, got 'tensor<8x12xf32>'}}
+  %w = structured.parameter "w" permutation = [1, 0]
+      product = <"u", "s", "vt", blocks = 12 : 8, rank = 5> : tensor<12x8xf32>
+  return %w : tensor<12x8xf32>
+}
+
+// -----
+
+// parameter (C5), type
+func.func @parameter_c5_type() -> tensor<12x8xi32> {
+  // expected-error @below {{(C5) a product must be a matrix of f16, bf16 or f32}}
+  %w = structured.parameter "w" product = <"u", "s", "vt", blocks = 1 : 1, rank = 5> : tensor<12x8xi32>
+  return %w : tensor<12x8xi32>
+}
+
+// -----
+
+// expected-error @below {{the factors of a product must have names}}
+#product = #structured.blast_product<"u", "", "vt", blocks = 1 : 1, rank = 5>
+
+// -----
+
+// expected-error @below {{a product needs blocks and a rank of at least 1, got blocks = 1 : 1, rank = 0}}
+#product = #structured.blast_product<"u", "s", "vt", blocks = 1 : 1, rank = 0>
+
+// -----
+
+// expected-error @below {{argument attribute 'structured.product' must be a #structured.blast_product}}
+func.func private @product(tensor<5x8xf32> {structured.product = 1})

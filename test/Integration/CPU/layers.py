@@ -8,7 +8,8 @@
 """Compiled layers against float64 references of the same factors.
 
 Each layer is run compiled as it is and, where it is structured, a second time
-compiled through its dense expansion. The sums, in f32, are of k products of
+compiled through its dense expansion; BLAST layers a third time, as on a machine
+where they do not pay, with the dense matrix computed at compile time. The sums, in f32, are of k products of
 normally distributed numbers: their error relative to the root mean square of
 the result is a random walk of k steps of 2^-24, at most 4 sqrt(k) of them in the
 elements compared here. The stages of a structured layer add up. The result of a
@@ -17,6 +18,7 @@ structured layer rounds W to the factors' type: it is compared with that, and
 where W is narrow some entries are rounded the other way.
 """
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -24,7 +26,7 @@ from pathlib import Path
 import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parent / "Inputs"))
-from harness import ROUNDOFF, Module, check, round_to
+from harness import ROUNDOFF, Module, check, read_safetensors, round_to
 
 rng = np.random.default_rng(0)
 
@@ -74,8 +76,9 @@ class Layer:
             return {}
         return {f"{self.name}.{i}": (f, self.dtype) for i, f in enumerate(self.factors)}
 
-    def check(self, module, label, rounds_weight=False, more=0.0):
-        weight = self.dense()
+    def check(self, module, label, rounds_weight=False, more=0.0, weight=None):
+        if weight is None:
+            weight = self.dense()
         if rounds_weight:
             weight = round_to(weight, self.dtype)
         for tokens in self.tokens:
@@ -199,6 +202,37 @@ TILED = [(190, 60, 300, 120, 8), (0, 200, 0, 392, 4), (50, 64, 64, 128, 1), (0, 
 LAYERS += [gblr("tiled", [2100], 392, 200, TILED, dtype) for dtype in ("f16", "bf16")]
 
 
+def check_unprofitable(directory, layers):
+    for dtypes in (["f32"], ["f16", "bf16"]):
+        chosen = [layer for layer in layers if layer.dtype in dtypes]
+        costs = directory / "costs.json"
+        implementation = lambda b, seconds: {
+            "overhead": 1e-6, "seconds_per_operation": 0, "seconds_per_byte": 0,
+            "layers": [{"m": 64, "n": 64, "b": b, "r": 8 * b, "seconds": [seconds]}]}
+        costs.write_text(json.dumps({
+            "version": 1, "device": "where BLAST is slow", "tokens": [1],
+            "element_bytes": 4 if dtypes == ["f32"] else 2,
+            "implementations": {"dense": implementation(0, 1e-6),
+                                "blast": implementation(2, 2e-6)}}))
+        weights = {}
+        for layer in chosen:
+            weights.update(layer.weights())
+        target = directory / f"unprofitable-{dtypes[0]}"
+        module = Module("".join(layer.mlir for layer in chosen), target, weights,
+                        options=[f"--costs={costs}", "--tokens=5"])
+        stored = read_safetensors(target / "model.safetensors")
+        for layer in chosen:
+            matrix = None
+            if name := "*".join(layer.weights()):
+                # In the order that the code wants. It is the rounded product of
+                # the factors (products of three numbers have longer tails than of
+                # two: twice the bound); the result is compared with what was stored.
+                matrix = stored[f"{name}#perm10"].T
+                check(f"{layer.name} product", matrix, layer.dense(), layer.dtype,
+                      8 * ROUNDOFF["f32"] * (1 + np.sqrt(layer.factors[2].shape[1])))
+            layer.check(module, " unprofitable", weight=matrix)
+
+
 def main(directory):
     mlir = "".join(layer.mlir for layer in LAYERS)
     weights = {}
@@ -215,6 +249,7 @@ def main(directory):
     module = Module(expanded, directory / "dense", weights)
     for layer in structured:
         layer.check(module, " dense", rounds_weight=True)
+    check_unprofitable(directory, [layer for layer in LAYERS if layer.kind == "blast"])
     print("all layers agree")
 
 

@@ -30,7 +30,12 @@ func.func @main(%x: tensor<?x3xf32> {structured.name = "tokens"}, %y0: tensor<?x
   return %y : tensor<?x2xf32>
 }
 """
+# Its weight is the product of U [2, 1, 2], S [2, 1, 2] and Vt [1, 2, 3].
+PRODUCT = MODEL.replace('"layer.weight"',
+                        '"w" product = <"u", "s", "vt", blocks = 2 : 1, rank = 2>')
 W = np.arange(6).reshape(2, 3)
+FACTORS = {"u": (np.ones((2, 1, 2)), "f32"), "s": (np.ones((2, 1, 2)), "f32"),
+           "vt": (W.reshape(1, 2, 3), "f32")}
 
 
 def compile(*options, source=MODEL, output=module, tensors=None):
@@ -61,6 +66,14 @@ def test_bad_input():
     fails("parameter 'layer.weight' of 'main' is f32[2, 3] in the model, but F32[3, 2] in the weights",
           ok, tensors={"layer.weight": (W.T, "f32")})
     fails("but F16[2, 3] in the weights", ok, tensors={"layer.weight": (W, "f16")})
+    fails("no tensor 's'", ok, source=PRODUCT,
+          tensors={name: FACTORS[name] for name in ("u", "vt")})
+    fails("parameter 'vt' of 'main' is f32[1, 2, 3] in the model, but F32[2, 3] in the weights",
+          ok, source=PRODUCT, tensors=FACTORS | {"vt": (W, "f32")})
+    fails("but BF16[2, 1, 2] in the weights", ok, source=PRODUCT,
+          tensors=FACTORS | {"u": (np.ones((2, 1, 2)), "bf16")})
+    fails("cost table: 'h1000' is neither one of", ok, "--costs=h1000")
+    fails("must not be negative", ok, "--costs=h100", "--tokens=-1")
     fails("nowhere.safetensors", "--weights=nowhere.safetensors")
     fails("both", ok, ok)
     fails("'pentium17' is not a processor of x86_64", ok, "--mcpu=pentium17")

@@ -73,7 +73,7 @@ LogicalResult StructuredDialect::verifyRegionArgAttribute(Operation *op,
   StringRef attrName = attr.getName().getValue();
   if (attrName != kParameterAttrName && attrName != kInputNameAttrName &&
       attrName != kPermutationAttrName && attrName != kPackingAttrName &&
-      attrName != kConstantAttrName)
+      attrName != kProductAttrName && attrName != kConstantAttrName)
     return op->emitError() << "unknown argument attribute '" << attrName << "'";
   auto function = dyn_cast<FunctionOpInterface>(op);
   if (!function)
@@ -97,6 +97,12 @@ LogicalResult StructuredDialect::verifyRegionArgAttribute(Operation *op,
     if (!isa<GblrPackingAttr>(attr.getValue()))
       return op->emitError() << "argument attribute '" << attrName
                              << "' must be a #structured.gblr_packing";
+    return success();
+  }
+  if (attrName == kProductAttrName) {
+    if (!isa<BlastProductAttr>(attr.getValue()))
+      return op->emitError() << "argument attribute '" << attrName
+                             << "' must be a #structured.blast_product";
     return success();
   }
   if (attrName == kConstantAttrName) {
@@ -180,6 +186,19 @@ GblrPackingAttr::verify(function_ref<InFlightDiagnostic()> emitError,
   return success();
 }
 
+LogicalResult
+BlastProductAttr::verify(function_ref<InFlightDiagnostic()> emitError,
+                         StringAttr u, StringAttr s, StringAttr vt,
+                         int64_t bOut, int64_t bIn, int64_t rank) {
+  if (u.empty() || s.empty() || vt.empty())
+    return emitError() << "the factors of a product must have names";
+  if (bOut < 1 || bIn < 1 || rank < 1)
+    return emitError() << "a product needs blocks and a rank of at least 1, "
+                          "got blocks = "
+                       << bOut << " : " << bIn << ", rank = " << rank;
+  return success();
+}
+
 LogicalResult PlanAttr::verify(function_ref<InFlightDiagnostic()> emitError,
                                StructureKind structure, int64_t bOut,
                                int64_t bIn, int64_t rank, int64_t budget) {
@@ -235,6 +254,17 @@ LogicalResult ParameterOp::verify() {
       llvm::interleaveComma(ArrayRef(shape).drop_front(), diagnostic);
       return diagnostic << "], without a permutation, got " << getType();
     }
+  if (std::optional<BlastProductAttr> product = getProduct()) {
+    RankedTensorType stored = getStoredType();
+    if (getPacking() || stored.getRank() != 2 ||
+        !isa<Float16Type, BFloat16Type, Float32Type>(stored.getElementType()) ||
+        stored.getDimSize(0) % product->getBOut() != 0 ||
+        stored.getDimSize(1) % product->getBIn() != 0)
+      return emitOpError("(C5) a product must be a matrix of f16, bf16 or f32 "
+                         "that its ")
+             << product->getBOut() << " : " << product->getBIn()
+             << " blocks divide, without a packing, got " << stored;
+  }
   return success();
 }
 

@@ -132,6 +132,8 @@ static Result<HostTensor> readSource(const WeightMatrix &matrix,
   if (auto parameter = matrix.source.getDefiningOp<ParameterOp>()) {
     if (parameter.getPacking())
       return Error{"its weight is a factor of a GBLR matrix by panels"};
+    if (parameter.getProduct())
+      return Error{"its weight is a product of factors"};
     Result<HostTensor> tensor =
         readParameter(parameter.getName(), parameter.getStoredType(), weights);
     if (!tensor || !parameter.getPermutation())

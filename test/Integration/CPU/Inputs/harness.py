@@ -55,6 +55,21 @@ def write_safetensors(path, tensors):
     Path(path).write_bytes(struct.pack("<Q", len(text)) + text + b"".join(data))
 
 
+def read_safetensors(path):
+    """The floating-point tensors, {name: array}."""
+    data = Path(path).read_bytes()
+    size = 8 + int.from_bytes(data[:8], "little")
+    tensors = {}
+    for name, entry in json.loads(data[8:size]).items():
+        dtype = entry.get("dtype", "").lower()
+        if dtype in ROUNDOFF:
+            begin, end = (size + offset for offset in entry["data_offsets"])
+            bits = np.frombuffer(data[begin:end], np.uint16 if dtype == "bf16" else
+                                 f"f{int(dtype[1:]) // 8}")
+            tensors[name] = from_bits(bits, dtype).reshape(entry["shape"])
+    return tensors
+
+
 class Module:
     """A compiled module with named entries."""
 

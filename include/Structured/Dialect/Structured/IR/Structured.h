@@ -38,6 +38,9 @@ inline constexpr llvm::StringLiteral kPermutationAttrName =
 /// Name of the function-argument attribute that gives a weight's packing, as
 /// that of structured.parameter.
 inline constexpr llvm::StringLiteral kPackingAttrName = "structured.packing";
+/// Name of the function-argument attribute that gives the factors of a weight
+/// that is their product, as that of structured.parameter.
+inline constexpr llvm::StringLiteral kProductAttrName = "structured.product";
 /// Name of the function-argument attribute that gives the elements of an
 /// argument that was a constant.
 inline constexpr llvm::StringLiteral kConstantAttrName = "structured.constant";

@@ -139,6 +139,31 @@ def Structured_GblrPacking : Structured_Attr<"GblrPacking", "gblr_packing"> {
   }];
 }
 
+def Structured_BlastProduct : Structured_Attr<"BlastProduct", "blast_product"> {
+  let summary = "the dense matrix of BLAST factors by their names";
+  let description = [{
+    The matrix W [m, n] with the blocks `U_i diag(s_ij) Vt_j`, where U
+    [b_out, m / b_out, rank], S [b_out, b_in, rank] and Vt
+    [b_in, rank, n / b_in] are tensors of the model's weights of these names.
+    `structured-compile` computes it, with sums in f32, when it stores the
+    weights.
+
+    ```mlir
+    #structured.blast_product<"fc.U", "fc.S", "fc.Vt", blocks = 4 : 2, rank = 80>
+    ```
+
+    Constraints: the names are not empty; blocks and rank are at least 1.
+  }];
+  let parameters = (ins
+    "::mlir::StringAttr":$u, "::mlir::StringAttr":$s, "::mlir::StringAttr":$vt,
+    "int64_t":$bOut, "int64_t":$bIn, "int64_t":$rank);
+  let assemblyFormat = [{
+    `<` $u `,` $s `,` $vt `,` `blocks` `=` $bOut `:` $bIn `,` `rank` `=` $rank
+    `>`
+  }];
+  let genVerifyDecl = 1;
+}
+
 def Structured_StructureKind : I32EnumAttr<"StructureKind",
     "the structure of a weight matrix", [
       I32EnumAttrCase<"Dense", 0, "dense">,

@@ -32,6 +32,8 @@ def Structured_Dialect : Dialect {
       argument is dimension `permutation[i]` of the stored tensor.
     - `structured.packing = #structured.gblr_packing<…>`, beside it: the
       argument is a factor of a GBLR matrix by panels.
+    - `structured.product = #structured.blast_product<…>`, beside it: the
+      argument is the dense matrix of BLAST factors.
     - `structured.name = "name"`: the model's name of an input.
   }];
   let useDefaultAttributePrinterParser = 1;

@@ -51,6 +51,16 @@ def Structured_ParameterOp : Structured_Op<"parameter", [
     If the packing has `columns`, a panel has blocks of so many columns, and the
     result is [K, width, columns].
 
+    With `product`, the result is the dense matrix of BLAST factors, which is
+    computed when the compiled module's weights are stored; the name is that
+    under which it is stored there. It may have a permutation as well.
+
+    ```mlir
+    %w = structured.parameter "fc.U*fc.S*fc.Vt"
+        product = <"fc.U", "fc.S", "fc.Vt", blocks = 4 : 4, rank = 80>
+        : tensor<384x1536xf32>
+    ```
+
     Constraints:
 
     - (C1) the name is not empty.
@@ -60,30 +70,37 @@ def Structured_ParameterOp : Structured_Op<"parameter", [
     - (C4) with `packing` there is no `permutation`, and the result is
       [K, width], or [K, width, columns]. K is checked when the weights are
       stored.
+    - (C5) with `product` there is no `packing`, and the stored tensor is a
+      matrix of f16, bf16 or f32 whose sizes the blocks divide.
   }];
   let arguments = (ins
     StrAttr:$name,
     OptionalAttr<DenseI64ArrayAttr>:$permutation,
-    OptionalAttr<Structured_GblrPacking>:$packing);
+    OptionalAttr<Structured_GblrPacking>:$packing,
+    OptionalAttr<Structured_BlastProduct>:$product);
   let results = (outs AnyRankedTensor:$result);
   let builders = [
     OpBuilder<(ins "::mlir::RankedTensorType":$type, "::llvm::StringRef":$name,
                    "::mlir::DenseI64ArrayAttr":$permutation), [{
-      build($_builder, $_state, type, name, permutation, GblrPackingAttr());
+      build($_builder, $_state, type, name, permutation, GblrPackingAttr(),
+            BlastProductAttr());
     }]>,
     OpBuilder<(ins "::mlir::RankedTensorType":$type,
                    "::mlir::StringAttr":$name,
                    "::mlir::DenseI64ArrayAttr":$permutation), [{
-      build($_builder, $_state, type, name, permutation, GblrPackingAttr());
+      build($_builder, $_state, type, name, permutation, GblrPackingAttr(),
+            BlastProductAttr());
     }]>
   ];
   let assemblyFormat = [{
     $name (`permutation` `=` $permutation^)? (`packing` `=` $packing^)?
+    (`product` `=` $product^)?
     attr-dict `:` type($result)
   }];
   let hasVerifier = 1;
   let extraClassDeclaration = [{
-    /// The type the tensor has in the weights file.
+    /// The type the tensor has in the weights file, or would have if it is a
+    /// product.
     ::mlir::RankedTensorType getStoredType();
   }];
 }

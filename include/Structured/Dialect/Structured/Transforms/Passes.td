@@ -40,6 +40,62 @@ def ExpandToDense : Pass<"structured-expand-to-dense"> {
   ];
 }
 
+def ExpandUnprofitable
+    : Pass<"structured-expand-unprofitable", "::mlir::ModuleOp"> {
+  let summary = "make layers dense whose structure does not pay on a machine";
+  let description = [{
+    Estimates the time of each `structured.blast.matmul` on tensors and of the
+    dense layer of its sizes, by a table of what was measured on a machine
+    (`costs`; docs/CostModel.md). A layer that would be slower than dense by more
+    than `tolerance` becomes a `structured.linear` whose weight is a parameter
+    with a `product`: the dense matrix, which `structured-compile` computes when
+    it stores the weights. A remark gives both times and what the matrix takes.
+
+    Before:
+
+    ```mlir
+    %u = structured.parameter "fc.U" : tensor<16x128x96xbf16>
+    %s = structured.parameter "fc.S" : tensor<16x16x96xbf16>
+    %vt = structured.parameter "fc.Vt" : tensor<16x96x128xbf16>
+    %y = structured.blast.matmul {layer = "fc"} ins(%x, %u, %s, %vt :
+        tensor<64x2048xbf16>, …) outs(%y0 : …) -> tensor<64x2048xbf16>
+    ```
+
+    After `structured-expand-unprofitable="costs=h100"`:
+
+    ```mlir
+    %w = structured.parameter "fc.U*fc.S*fc.Vt"
+        product = <"fc.U", "fc.S", "fc.Vt", blocks = 16 : 16, rank = 96>
+        : tensor<2048x2048xbf16>
+    %y = structured.linear {layer = "fc"}
+        ins(%x, %w : tensor<64x2048xbf16>, tensor<2048x2048xbf16>)
+        outs(%y0 : …) -> tensor<64x2048xbf16>
+    ```
+
+    The example is run in test/Dialect/Structured/expand-unprofitable.mlir. A
+    layer is left, with a remark, if there is no estimate (a dynamic number of
+    tokens without the option `tokens`, another element type than was measured,
+    GBLR), or if it is slower than dense but its factors are not parameters as
+    they are in the weights file.
+  }];
+  let options = [
+    Option<"costs", "costs", "std::string", "\"\"",
+           "Table of measured times: the name of one that is built in (h100), or "
+           "a file that structured-bench wrote">,
+    Option<"tokens", "tokens", "int64_t", "0",
+           "What a dynamic number of tokens is taken to be; 0: unknown">,
+    Option<"tolerance", "tolerance", "double", "0.02",
+           "By which fraction a layer may be slower than dense and keep its "
+           "structure, which takes less memory">
+  ];
+  let dependentDialects = ["::structured::StructuredDialect"];
+  let statistics = [
+    Statistic<"numExpanded", "num-expanded", "Layers made dense">,
+    Statistic<"numKept", "num-kept", "Layers whose structure pays">,
+    Statistic<"numUnknown", "num-unknown", "Layers without an estimate">
+  ];
+}
+
 def RaiseLinear : Pass<"structured-raise-linear", "::mlir::ModuleOp"> {
   let summary = "raise every dense linear layer to structured.linear";
   let description = [{
