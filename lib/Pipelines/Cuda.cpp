@@ -21,6 +21,8 @@
 #include "mlir/Pass/PassRegistry.h"
 #include "mlir/Transforms/Passes.h"
 
+#include <limits>
+
 using namespace mlir;
 using namespace structured;
 
@@ -89,12 +91,20 @@ void structured::buildCudaBufferPipeline(OpPassManager &pm,
 
   // Layers to kernels of ours where these are faster, all others and
   // contractions to library calls.
-  if (isHopper(options)) {
+  BlastKernel kernel = options.blastKernel;
+  if (isHopper(options) && kernel != BlastKernel::Library) {
     BlastToHopperOptions hopper;
     hopper.multiprocessors = options.multiprocessors;
+    if (kernel != BlastKernel::Auto) {
+      hopper.minTokens = 0;
+      hopper.maxFusedBlocks = kernel == BlastKernel::Fused
+                                  ? std::numeric_limits<int64_t>::max()
+                                  : 0;
+    }
     pm.addPass(createBlastToHopper(hopper));
-    pm.addPass(createBsrToHopper());
   }
+  if (isHopper(options))
+    pm.addPass(createBsrToHopper());
   pm.addPass(createMatmulsToCublas());
   // Everything else to kernels. They are outlined before buffers are placed, so
   // that their operands are in plain sight.

@@ -84,6 +84,7 @@ LogicalResult Compiler::runPipeline(Half half, const CpuTarget &target) {
     CudaPipelineOptions pipelineOptions;
     pipelineOptions.chip = options.chip;
     pipelineOptions.multiprocessors = options.multiprocessors;
+    pipelineOptions.blastKernel = options.blastKernel;
     pipelineOptions.costs = options.costs;
     pipelineOptions.tokens = options.tokens;
     (half == Half::Tensors ? buildCudaTensorPipeline

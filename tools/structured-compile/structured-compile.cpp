@@ -73,6 +73,12 @@ int main(int argc, char **argv) {
       "tile-tokens",
       cl::desc("Tokens in a tile of a structured layer (default: 32)"),
       cl::location(options.tileTokens), cl::init(32), cl::cat(category));
+  cl::opt<structured::BlastKernel, true> blastKernel(
+      "blast-kernel",
+      cl::desc(
+          "How BLAST layers are computed on a GPU, where that is possible"),
+      cl::location(options.blastKernel), structured::getBlastKernelNames(),
+      cl::init(structured::BlastKernel::Auto), cl::cat(category));
   cl::opt<std::string, true> costs(
       "costs",
       cl::desc("Measured times by which layers whose structure does not pay "

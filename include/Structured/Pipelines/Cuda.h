@@ -16,6 +16,19 @@ class OpPassManager;
 
 namespace structured {
 
+/// How BLAST layers are computed.
+enum class BlastKernel { Auto, Fused, Unfused, Library };
+
+/// Their names on the command line.
+inline llvm::cl::ValuesClass getBlastKernelNames() {
+  return llvm::cl::values(
+      clEnumValN(BlastKernel::Auto, "auto", "as is fastest"),
+      clEnumValN(BlastKernel::Fused, "fused", "stages 1 and 2 in one kernel"),
+      clEnumValN(BlastKernel::Unfused, "unfused", "a kernel for stage 2"),
+      clEnumValN(BlastKernel::Library, "library",
+                 "products of cuBLASLt and a plain mix"));
+}
+
 struct CudaPipelineOptions : mlir::PassPipelineOptions<CudaPipelineOptions> {
   Option<std::string> chip{*this, "chip",
                            llvm::cl::desc("GPU to compile for, by LLVM's name"),
@@ -27,6 +40,10 @@ struct CudaPipelineOptions : mlir::PassPipelineOptions<CudaPipelineOptions> {
   Option<bool> fuse{*this, "fuse",
                     llvm::cl::desc("Put ops on the same rows into one kernel"),
                     llvm::cl::init(true)};
+  Option<BlastKernel> blastKernel{
+      *this, "blast-kernel",
+      llvm::cl::desc("How BLAST layers are computed, where that is possible"),
+      llvm::cl::init(BlastKernel::Auto), getBlastKernelNames()};
   Option<std::string> costs{
       *this, "costs",
       llvm::cl::desc("Measured times by which layers whose structure does not "

@@ -8,6 +8,8 @@
 #ifndef STRUCTURED_TARGET_COMPILE_H
 #define STRUCTURED_TARGET_COMPILE_H
 
+#include "Structured/Pipelines/Cuda.h"
+
 #include "mlir/IR/BuiltinOps.h"
 #include "mlir/IR/DialectRegistry.h"
 #include "mlir/Pass/PassManager.h"
@@ -57,6 +59,8 @@ struct CompileOptions {
   bool parallel = true;
   /// Tokens in a tile of a structured layer.
   int64_t tileTokens = 32;
+  /// How BLAST layers are computed on a GPU.
+  BlastKernel blastKernel = BlastKernel::Auto;
   /// Measured times by which layers whose structure does not pay become dense:
   /// "none", a built-in table's name, a file, or "auto", the target's.
   std::string costs = "auto";

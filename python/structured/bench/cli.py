@@ -19,13 +19,14 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Sequence
 
 from ..errors import StructuredError
 from ..files import write_json, write_text
 from . import report
 from .costs import write_costs
 from .history import History
-from .layers import DTYPES, Layer, Modules, grid, groups
+from .layers import DTYPES, KERNELS, Layer, Modules, grid, groups, kernel_of, with_kernels
 
 RIVALS = {"cuda": ("torch.mm", "low rank", "2:4", "bmm", "eager"), "cpu": ("numpy",)}
 EXTRA_RIVALS = {"cuda": ("compile",), "cpu": ()}
@@ -61,6 +62,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--rivals", nargs="*", metavar="NAME",
                         help="whom to measure beside ours; cuda: torch.mm, 'low rank', 2:4, bmm, "
                              "eager, and, if named, compile; cpu: numpy")
+    parser.add_argument("--kernels", nargs="*", default=[], choices=KERNELS,
+                        help="ways of computing BLAST on a GPU to measure beside the compiler's "
+                             "choice")
     parser.add_argument("--turns", type=int, default=5, help="timed turns; the median counts")
     parser.add_argument("--budget", type=float, default=float("inf"), metavar="SECONDS",
                         help="stop before a group of layers that would take longer; run again to "
@@ -97,6 +101,7 @@ def _run(options: argparse.Namespace) -> int:
     if unknown := set(rivals) - set(known):
         raise StructuredError(f"--rivals: {', '.join(sorted(unknown))}: not one of "
                               f"{', '.join(known)}")
+    kernels = options.kernels if options.target == "cuda" else ()
     if options.turns < 1 or options.jobs < 1 or options.threads < 1:
         raise StructuredError("--turns, --jobs and --threads must be positive")
     layers = grid(_select(options.select))
@@ -108,14 +113,14 @@ def _run(options: argparse.Namespace) -> int:
         weights = None
         if options.target == "cpu":
             from .cpu import write_weights as weights
-        modules.compile(layers, options.jobs, weights)
+        modules.compile(with_kernels(layers, kernels), options.jobs, weights)
         write_json(options.out / "revision.json", _revision())
     if options.compile_only:
         return 0
     history = History(options.out / "measurements.json")
     wrong = []
     if not options.report_only:
-        wrong = _measure(options, layers, rivals, modules, history)
+        wrong = _measure(options, layers, kernels, rivals, modules, history)
     wanted = set(layers)
     tables = [report.markdown(history, device, wanted) for device in history.machines()]
     write_text(options.out / "measurements.md", "\n".join(tables))
@@ -142,13 +147,13 @@ def _revision() -> dict:
     return {"revision": revision + ("+" if changed else "")}
 
 
-def _measure(options: argparse.Namespace, layers: list[Layer], rivals: list[str],
-             modules: Modules, history: History) -> list[dict]:
+def _measure(options: argparse.Namespace, layers: list[Layer], kernels: Sequence[str],
+             rivals: Sequence[str], modules: Modules, history: History) -> list[dict]:
     """Measures what is missing, group by group; returns what was wrong."""
     start = time.monotonic()
     if options.target == "cuda":
         from .cuda import Runner
-        runner = Runner(modules, rivals, options.turns)
+        runner = Runner(modules, kernels, rivals, options.turns)
     else:
         from .cpu import Runner
         runner = Runner(modules, rivals, options.turns, options.threads)
@@ -162,9 +167,10 @@ def _measure(options: argparse.Namespace, layers: list[Layer], rivals: list[str]
                    "command": shlex.join(["structured-bench", *sys.argv[1:]])})
     width, wrong, longest = DTYPES[options.target][1], [], 0.0
     for group in groups(layers):
-        digests = {layer: modules.hash(layer) for layer in group}
-        wanted = {(layer, who) for layer, who in runner.contenders(group)
-                  if (layer, who, digests[layer] if who == "ours" else None) not in done}
+        # Of ours: what the module was made from.
+        digests = {(layer, who): modules.hash(layer, kernel_of(who)) if kernel_of(who) else None
+                   for layer, who in runner.contenders(group)}
+        wanted = {key for key, digest in digests.items() if (*key, digest) not in done}
         if not wanted:
             continue
         begin = time.monotonic()
@@ -184,15 +190,19 @@ def _measure(options: argparse.Namespace, layers: list[Layer], rivals: list[str]
             layer = record.pop("layer")
             line = {"tokens": layer.tokens, "m": layer.m, "n": layer.n, "b": layer.b,
                     "r": layer.r, "keep": layer.keep, "operations": layer.operations,
-                    "bytes": layer.bytes(width),
-                    "intermediate_bytes": layer.intermediate_bytes(width), **record}
-            if record["who"] == "ours":
-                line |= {"module": digests[layer], "kernels": modules.kernels(layer)}
+                    "bytes": layer.bytes(width), **record}
+            kernel = kernel_of(record["who"])
+            if kernel:
+                line |= {"module": digests[layer, record["who"]],
+                         "kernels": modules.kernels(layer, kernel)}
             if "us" in record:
                 line["dense_us"] = dense
                 limit = runner.limit(layer)
                 if limit is not None:
                     line["limit_us"] = 1e6 * limit
+                for key in ("us", "dense_us", "limit_us", "spread", "error"):
+                    if line.get(key) is not None:
+                        line[key] = float(f"{line[key]:.4g}")
             lines.append(line)
             if "wrong" in record:
                 wrong.append(line)
@@ -202,4 +212,4 @@ def _measure(options: argparse.Namespace, layers: list[Layer], rivals: list[str]
         seconds = time.monotonic() - begin
         longest = max(longest, seconds)
         print(report.terminal(lines), f"  [{seconds:.1f} s]\n", flush=True)
-    return [record for record in wrong if record["who"] == "ours"]
+    return [record for record in wrong if kernel_of(record["who"])]

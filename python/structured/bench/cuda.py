@@ -19,7 +19,7 @@ from typing import Callable, Sequence
 import torch
 
 from .. import runtime
-from .layers import Layer, Modules
+from .layers import Layer, Modules, kernel_of, ours_name, with_kernels
 
 #: Relative Frobenius error that bf16 factors, Y, Z and results may have.
 TOLERANCE = 4e-3
@@ -190,15 +190,15 @@ def rivals(group: Sequence[Layer], names: Sequence[str]) -> list[Contender]:
     return result
 
 
-def ours(layer: Layer, modules: Modules) -> Contender:
-    module = runtime.Module.load(modules.path(layer))
+def ours(layer: Layer, kernel: str, modules: Modules) -> Contender:
+    module = runtime.Module.load(modules.path(layer, kernel))
 
     def call(x, *factors):
         result, = module.run_on_stream(x, *factors,
                                        stream=torch.cuda.current_stream().cuda_stream)
         return result
 
-    return Contender(layer, "ours", call, TOLERANCE)
+    return Contender(layer, ours_name(kernel), call, TOLERANCE)
 
 
 class Sample:
@@ -285,8 +285,10 @@ class Wrong(Exception):
 class Runner:
     """Measures groups of layers."""
 
-    def __init__(self, modules: Modules, rival_names: Sequence[str], turns: int):
-        self.modules, self.rival_names, self.turns = modules, rival_names, turns
+    def __init__(self, modules: Modules, kernels: Sequence[str], rival_names: Sequence[str],
+                 turns: int):
+        self.modules, self.kernels = modules, kernels
+        self.rival_names, self.turns = rival_names, turns
         self.pool, self.machine = Pool(), machine()
         # As the library would be used by one who cares for speed; rivals' is too.
         runtime.tune_cuda_matmul(True)
@@ -294,15 +296,16 @@ class Runner:
 
     def contenders(self, group: Sequence[Layer]) -> list[tuple[Layer, str]]:
         """Layer and name of all that `run` would measure."""
-        return ([(layer, "ours") for layer in group]
+        return ([(layer, ours_name(kernel)) for layer, kernel in with_kernels(group, self.kernels)]
                 + [(c.layer, c.who) for c in rivals(group, self.rival_names)])
 
     def run(self, group: Sequence[Layer], wanted: set[tuple[Layer, str]]) -> list[dict]:
         """A record for each wanted one, with "us" or "skipped" or "wrong"."""
         memory = torch.cuda.graph_pool_handle()
         samples, records = [], []
-        entrants = [(layer, "ours", lambda layer=layer: ours(layer, self.modules))
-                    for layer in group]
+        entrants = [(layer, ours_name(kernel),
+                     lambda layer=layer, kernel=kernel: ours(layer, kernel, self.modules))
+                    for layer, kernel in with_kernels(group, self.kernels)]
         entrants += [(c.layer, c.who, lambda c=c: c) for c in rivals(group, self.rival_names)]
         for layer, who, make in entrants:
             if (layer, who) not in wanted:
@@ -314,7 +317,7 @@ class Runner:
             except Wrong as reason:
                 records.append({"layer": layer, "who": who, "wrong": str(reason)})
             except (RuntimeError, ValueError, NotImplementedError, AttributeError) as error:
-                if who == "ours":
+                if kernel_of(who):
                     raise
                 torch.cuda.empty_cache()
                 # The first sentence says what; torch has much to add.

@@ -8,8 +8,8 @@
      "measurements": [{"run": 0, "tokens": 4096, "m": 4096, "n": 4096, "b": 4, "r": 1008,
                        "keep": 0.5, "who": "ours", "us": 143.2, "spread": 0.01, ...}]}
 
-One line for each measurement. `us` is the median of the turns, `spread` their
-range relative to it, `dense_us` the fastest dense layer of the same turns. What
+One line for each measurement. `us` is the median of the turns (on the CPU their
+minimum), `spread` their range relative to it, `dense_us` the fastest dense layer of the same turns. What
 was not measured has `skipped`, what gave a wrong result `wrong`, with the
 reason. docs/Benchmark.md lists all keys.
 """

@@ -26,6 +26,9 @@ KEEP = (0.1, 0.25, 0.5, 0.75)
 #: m×n: output by input features.
 SIZES = ((4096, 4096), (11008, 4096), (8192, 8192), (2048, 2048), (3072, 768))
 
+#: Ways of computing BLAST on a GPU, beside the compiler's choice.
+KERNELS = ("fused", "unfused", "library")
+
 #: Element type and its bytes.
 DTYPES = {"cuda": ("bf16", 2), "cpu": ("f32", 4)}
 
@@ -129,6 +132,23 @@ def groups(layers: Sequence[Layer]) -> Iterator[list[Layer]]:
         yield list(group)
 
 
+def with_kernels(layers: Sequence[Layer], kernels: Sequence[str]) -> list[tuple[Layer, str]]:
+    """The layers as they are compiled, and BLAST layers with each of `kernels` too."""
+    return ([(layer, "auto") for layer in layers]
+            + [(layer, kernel) for kernel in kernels for layer in layers if layer.b])
+
+
+def ours_name(kernel: str) -> str:
+    """What a module of ours is called among the measured."""
+    return "ours" if kernel == "auto" else f"ours:{kernel}"
+
+
+def kernel_of(who: str) -> str | None:
+    """The inverse; None for others."""
+    name, _, kernel = who.partition(":")
+    return (kernel or "auto") if name == "ours" else None
+
+
 def ir(layer: Layer, target: str) -> str:
     """The IR of one layer.
 
@@ -165,7 +185,10 @@ def _compiler_hash() -> str:
 
 class Modules:
     """The compiled modules in a directory, and `modules.json`, which says of each
-    what it was made from ("hash") and the kernels that it has ("kernels")."""
+    what it was made from ("hash") and the kernels that it has ("kernels").
+
+    A layer's module may be compiled with one way of computing BLAST
+    (structured-compile --blast-kernel) other than "auto"."""
 
     def __init__(self, directory: Path, target: str):
         self.directory, self.target = directory, target
@@ -177,47 +200,61 @@ class Modules:
         except ValueError as error:
             raise StructuredError(f"{self.index_path}: {error}") from error
 
-    def path(self, layer: Layer) -> Path:
-        return self.directory / f"{layer.name}.so"
+    @staticmethod
+    def name(layer: Layer, kernel: str) -> str:
+        return layer.name if kernel == "auto" else f"{layer.name}-{kernel}"
 
-    def kernels(self, layer: Layer) -> list[str]:
+    def path(self, layer: Layer, kernel: str = "auto") -> Path:
+        return self.directory / f"{self.name(layer, kernel)}.so"
+
+    def kernels(self, layer: Layer, kernel: str = "auto") -> list[str]:
         """Names of the layer's kernels on a GPU, without numbers."""
-        return self.index[layer.name]["kernels"]
+        return self.index[self.name(layer, kernel)]["kernels"]
 
-    def hash(self, layer: Layer) -> str:
-        if layer.name not in self.index or not self.path(layer).exists():
-            raise StructuredError(f"{self.path(layer)}: not compiled yet")
-        return self.index[layer.name]["hash"]
+    def hash(self, layer: Layer, kernel: str = "auto") -> str:
+        if (self.name(layer, kernel) not in self.index
+                or not self.path(layer, kernel).exists()):
+            raise StructuredError(f"{self.path(layer, kernel)}: not compiled yet")
+        return self.index[self.name(layer, kernel)]["hash"]
 
-    def compile(self, layers: Sequence[Layer], jobs: int, weights=None) -> None:
+    def compile(self, wanted: Sequence[tuple[Layer, str]], jobs: int, weights=None) -> None:
         """Compiles what is missing, or was made by another compiler or of other IR,
         several at a time. `weights` writes a layer's parameters to a path."""
-        wanted = {}
-        for layer in layers:
+        missing = {}
+        for layer, kernel in wanted:
             text = ir(layer, self.target)
-            digest = hashlib.sha256((_compiler_hash() + text).encode()).hexdigest()[:16]
-            known = self.index.get(layer.name, {}).get("hash")
-            if known != digest or not self.path(layer).exists():
-                wanted[layer] = text, digest
-        if not wanted:
+            digest = hashlib.sha256((_compiler_hash() + kernel + text).encode()).hexdigest()[:16]
+            known = self.index.get(self.name(layer, kernel), {}).get("hash")
+            if known != digest or not self.path(layer, kernel).exists():
+                missing[layer, kernel] = text, digest
+        if not missing:
             return
         self.directory.mkdir(parents=True, exist_ok=True)
         with concurrent.futures.ThreadPoolExecutor(jobs) as pool:
-            futures = {pool.submit(self._compile, layer, text, weights): (layer, digest)
-                       for layer, (text, digest) in wanted.items()}
-            for count, future in enumerate(concurrent.futures.as_completed(futures), 1):
-                layer, digest = futures[future]
-                self.index[layer.name] = {"hash": digest, "kernels": future.result()}
-                if count % 20 == 0 or count == len(futures):
-                    write_json(self.index_path, self.index)
-                    print(f"compiled {count} of {len(futures)}", file=sys.stderr, flush=True)
+            futures = {pool.submit(self._compile, layer, kernel, text, weights):
+                       (self.name(layer, kernel), digest)
+                       for (layer, kernel), (text, digest) in missing.items()}
+            try:
+                for count, future in enumerate(concurrent.futures.as_completed(futures), 1):
+                    name, digest = futures[future]
+                    self.index[name] = {"hash": digest, "kernels": future.result()}
+                    if count % 20 == 0 or count == len(futures):
+                        write_json(self.index_path, self.index)
+                        print(f"compiled {count} of {len(futures)}", file=sys.stderr, flush=True)
+            except BaseException:
+                pool.shutdown(cancel_futures=True)
+                raise
 
-    def _compile(self, layer: Layer, text: str, weights) -> list[str]:
-        source = self.path(layer).with_suffix(".mlir")
+    def _compile(self, layer: Layer, kernel: str, text: str, weights) -> list[str]:
+        module = self.path(layer, kernel)
+        source = module.with_suffix(".mlir")
         write_text(source, text)
+        # As it is: dense layers are measured by themselves.
         command = [find_tool("structured-compile"), source, f"--target={self.target}", "--remarks",
-                   "-o", self.path(layer)]
-        stored = self.path(layer).with_suffix(".in.safetensors")
+                   "--costs=none", "-o", module]
+        if self.target == "cuda":
+            command.append(f"--blast-kernel={kernel}")
+        stored = module.with_suffix(".in.safetensors")
         if weights:
             weights(layer, stored)
             command += ["--weights", stored]

@@ -72,9 +72,8 @@ def plots(history: History, directory: Path) -> None:
         if "us" not in record or not record["dense_us"]:
             continue
         device = history.runs[record["run"]]["machine"]["device"]
-        label = {"ours": f"b = {record['b']}"}.get(record["who"])
-        if record["who"] == "low rank":
-            label = "low rank"
+        labels = {"ours": f"b = {record['b']}", "low rank": "low rank"}
+        label = labels.get(record["who"])
         if label is None or record["b"] == 0:
             continue
         lines = panels.setdefault((device, record["m"], record["n"]), {}).setdefault(
