@@ -132,16 +132,13 @@ llvm::Expected<LayerCosts> LayerCosts::parse(llvm::StringRef text) {
       if (!times || times->size() != costs.tokens.size())
         return fail(what + "'seconds' is not an array of a time for each of "
                            "'tokens'");
-      double last = 0;
       for (const llvm::json::Value &time : *times) {
         std::optional<double> seconds = time.getAsNumber();
         if (!seconds && !time.getAsNull())
           return fail(what + "a time is neither a number nor null");
-        if (seconds && (!(*seconds > 0) || *seconds < last))
-          return fail(what + "times must be positive and not fall with more "
-                             "tokens");
+        if (seconds && (!(*seconds > 0) || std::isinf(*seconds)))
+          return fail(what + "a time is not positive");
         layer.seconds.push_back(seconds.value_or(-1));
-        last = std::max(last, layer.seconds.back());
       }
       implementation.layers.push_back(std::move(layer));
     }
@@ -151,8 +148,12 @@ llvm::Expected<LayerCosts> LayerCosts::parse(llvm::StringRef text) {
       return fail(what + "it has both dense layers and others");
     costs.implementations.emplace(name.str(), std::move(implementation));
   }
-  if (costs.implementations.empty())
-    return fail("no implementations");
+  for (llvm::StringRef name : {kDenseImplementation, kBlastImplementation}) {
+    auto found = costs.implementations.find(name.str());
+    if (found == costs.implementations.end() ||
+        found->second.isDense != (name == kDenseImplementation))
+      return fail("no implementation '" + name + "' of such layers");
+  }
   return costs;
 }
 
@@ -190,12 +191,10 @@ llvm::ArrayRef<llvm::StringRef> LayerCosts::getBuiltinNames() {
 // Estimates
 //===----------------------------------------------------------------------===//
 
-std::vector<std::string> LayerCosts::getImplementations() const {
-  std::vector<std::string> names;
-  for (bool isDense : {true, false})
-    for (const auto &[name, implementation] : implementations)
-      if (implementation.isDense == isDense)
-        names.push_back(name);
+std::vector<llvm::StringRef> LayerCosts::getImplementations() const {
+  std::vector<llvm::StringRef> names;
+  for (const auto &[name, implementation] : implementations)
+    names.push_back(name);
   return names;
 }
 
@@ -306,8 +305,6 @@ std::optional<double> LayerCosts::estimate(llvm::StringRef name,
       continue;
     double seconds = std::exp(*ratio) *
                      getRoofline(implementation, layer, double(tokens[i]));
-    if (!points.empty())
-      seconds = std::max(seconds, points.back().second);
     points.push_back({double(tokens[i]), seconds});
     last = i;
   }
@@ -331,10 +328,11 @@ std::optional<double> LayerCosts::estimate(llvm::StringRef name,
   return below.second + weight * (above->second - below.second);
 }
 
-std::optional<LayerEstimate> LayerCosts::getFastest(const LayerSizes &layer,
-                                                    int64_t count) const {
+std::optional<LayerEstimate>
+LayerCosts::getFastest(llvm::ArrayRef<llvm::StringRef> names,
+                       const LayerSizes &layer, int64_t count) const {
   std::optional<LayerEstimate> best;
-  for (const auto &[name, implementation] : implementations)
+  for (llvm::StringRef name : names)
     if (std::optional<double> seconds = estimate(name, layer, count))
       if (!best || *seconds < best->seconds)
         best = {name, *seconds};

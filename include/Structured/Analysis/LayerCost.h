@@ -31,9 +31,16 @@ struct LayerSizes {
 
 /// A way to compute a layer, and how long it takes.
 struct LayerEstimate {
-  std::string implementation;
+  llvm::StringRef implementation;
   double seconds;
 };
+
+/// Implementations that a table always has: of dense layers, and of BLAST
+/// layers as the compiler chooses to compute them. Others are named by their
+/// kernels
+/// ("blast_stages12"), or "library" if they have none of ours.
+inline constexpr llvm::StringLiteral kDenseImplementation = "dense";
+inline constexpr llvm::StringLiteral kBlastImplementation = "blast";
 
 /// What was measured on one machine, and estimates from it.
 ///
@@ -46,9 +53,9 @@ struct LayerEstimate {
 /// measured time to t0, interpolated between the measured layers, first over
 /// the fraction of parameters, then over the number of blocks, then over m·n
 /// (logarithms of ratio, blocks and m·n; beyond the measured ones the nearest
-/// counts). Between measured numbers of tokens time is linear in them; it never
-/// falls with more tokens. A layer that was measured gets the time that was
-/// measured.
+/// counts). Between measured numbers of tokens time is linear in them. A layer
+/// that was measured gets the time that was measured: with more tokens it is
+/// not shorter unless that was.
 class LayerCosts {
 public:
   /// The table in JSON `text`; an error says what is wrong with it.
@@ -67,8 +74,8 @@ public:
   /// width take other times.
   int64_t getElementBytes() const { return elementBytes; }
 
-  /// The names of the implementations, dense ones first.
-  std::vector<std::string> getImplementations() const;
+  /// The names of the implementations, in alphabetical order.
+  std::vector<llvm::StringRef> getImplementations() const;
 
   /// The time for `tokens` tokens, at least 1; nullopt if the table has no such
   /// implementation, if that is not for such layers, or not for so few or so
@@ -76,8 +83,10 @@ public:
   std::optional<double> estimate(llvm::StringRef implementation,
                                  const LayerSizes &layer, int64_t tokens) const;
 
-  /// The fastest implementation of the layer; nullopt if there is no estimate.
-  std::optional<LayerEstimate> getFastest(const LayerSizes &layer,
+  /// The fastest of the implementations; nullopt if there is no estimate of
+  /// any.
+  std::optional<LayerEstimate> getFastest(llvm::ArrayRef<llvm::StringRef> names,
+                                          const LayerSizes &layer,
                                           int64_t tokens) const;
 
 private:

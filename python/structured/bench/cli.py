@@ -122,7 +122,7 @@ def _run(options: argparse.Namespace) -> int:
     if not options.report_only:
         wrong = _measure(options, layers, kernels, rivals, modules, history)
     wanted = set(layers)
-    tables = [report.markdown(history, device, wanted) for device in history.machines()]
+    tables = [report.markdown(history, device, wanted, rivals) for device in history.machines()]
     write_text(options.out / "measurements.md", "\n".join(tables))
     if options.plots:
         report.plots(history, options.plots)

@@ -18,25 +18,16 @@ from .layers import DTYPES, Layer, kernel_of
 VERSION = 1
 
 
-def implementation(record: dict, target: str) -> str:
-    """What computed a layer of ours: the kernels for BLAST that its module has."""
+def implementations(record: dict, target: str) -> list[str]:
+    """Whose time a measurement of ours is: that of BLAST as the compiler chooses to
+    compute it, and on a GPU that of the kernels which the module has."""
     if record["b"] == 0:
-        return "dense"
-    if target == "cpu":
-        return "blast"
-    return "+".join(name for name in record["kernels"] if name.startswith("blast_")) or "library"
-
-
-def ascending(times: list[float]) -> list[float]:
-    """The nearest times, by least squares, that do not fall (isotonic regression):
-    more tokens seem faster only by the noise of measurements."""
-    blocks: list[tuple[float, int]] = []
-    for time in times:
-        blocks.append((time, 1))
-        while len(blocks) > 1 and blocks[-2][0] > blocks[-1][0]:
-            (mean, count), (other, others) = blocks.pop(), blocks.pop()
-            blocks.append(((mean * count + other * others) / (count + others), count + others))
-    return [mean for mean, count in blocks for _ in range(count)]
+        return ["dense"]
+    names = ["blast"] if record["who"] == "ours" else []
+    if target == "cuda":
+        names.append("+".join(name for name in record["kernels"] if name.startswith("blast_"))
+                     or "library")
+    return names
 
 
 def fit(features: np.ndarray, seconds: np.ndarray) -> np.ndarray:
@@ -73,20 +64,19 @@ def write_costs(history: History, device: str, path: Path) -> None:
         if (kernel_of(record["who"]) and "us" in record
                 and history.runs[record["run"]]["machine"]["device"] == device):
             sizes = tuple(record[key] for key in ("m", "n", "b", "r", "keep"))
-            row = times.setdefault(implementation(record, target), {}).setdefault(sizes, {})
-            # One that was measured as the compiler's choice and by name.
-            row[record["tokens"]] = min(record["us"] * 1e-6,
-                                        row.get(record["tokens"], math.inf))
-    if "dense" not in times or len(times) < 2:
+            for name in implementations(record, target):
+                row = times.setdefault(name, {}).setdefault(sizes, {})
+                # Kernels may be measured twice: as the compiler's choice and by name.
+                row[record["tokens"]] = min(record["us"] * 1e-6,
+                                            row.get(record["tokens"], math.inf))
+    if "dense" not in times or "blast" not in times:
         raise StructuredError(f"{history.path}: a table of costs needs dense and BLAST layers")
     tokens = sorted({t for layers in times.values() for row in layers.values() for t in row})
     parts = []
     for name, layers in sorted(times.items()):
         features, seconds, lines = [], [], []
         for sizes, row in sorted(layers.items()):
-            counts = sorted(row)
-            row = dict(zip(counts, ascending([row[t] for t in counts])))
-            for t in counts:
+            for t in sorted(row):
                 layer = Layer(t, *sizes)
                 features.append((1, layer.operations, moved_bytes(layer, width)))
                 seconds.append(row[t])

@@ -5,11 +5,12 @@
 
 import os
 from pathlib import Path
+from typing import Iterator, Sequence
 
 from ..errors import StructuredError
 from ..report import table
 from .history import History, layer_of
-from .layers import Layer
+from .layers import Layer, kernel_of
 
 
 def rows(records: list[dict]) -> list[list[object]]:
@@ -46,14 +47,46 @@ def _order(record: dict):
             record["who"])
 
 
-def markdown(history: History, device: str, wanted: set[Layer]) -> str:
-    """The table of one device, of the wanted layers and the rivals beside them."""
+def markdown(history: History, device: str, wanted: set[Layer], rivals: Sequence[str]) -> str:
+    """One device's tables of the wanted layers and the rivals beside them: first how
+    many times as fast as dense everyone is, then all that was measured."""
     shapes = {(layer.tokens, layer.m, layer.n) for layer in wanted}
     records = [record for record in history.measurements
                if history.runs[record["run"]]["machine"]["device"] == device
                and (record["tokens"], record["m"], record["n"]) in shapes
-               and (record["b"] < 2 or layer_of(record) in wanted)]
-    return f"## {device}\n\n{table(HEADER, rows(sorted(records, key=_order)))}\n"
+               and (record["b"] < 2 or layer_of(record) in wanted)
+               and (record["b"] != 1 or record["keep"] in {layer.keep for layer in wanted})
+               and (kernel_of(record["who"]) or record["who"] in rivals)]
+    if not records:
+        return f"## {device}\n\nNothing was measured of these layers.\n"
+    return "\n\n".join([f"## {device}", *_summaries(records),
+                        "### All measurements",
+                        table(HEADER, rows(sorted(records, key=_order)))]) + "\n"
+
+
+def _summaries(records: list[dict]) -> Iterator[str]:
+    """A table for each size and fraction kept: times as fast as dense, by tokens."""
+    sizes = sorted({(r["m"], r["n"]) for r in records}, key=lambda size: (size[0] * size[1], size))
+    for m, n in sizes:
+        of_size = [r for r in records if (r["m"], r["n"]) == (m, n)]
+        for keep in sorted({r["keep"] for r in of_size if r["b"]}):
+            cells, columns, dense = {}, {}, {}
+            for r in of_size:
+                # 2:4 keeps one half.
+                kept = 0.5 if r["who"] == "2:4" else r["keep"]
+                if kept != keep or (r["b"] == 0 and r["who"] != "2:4"):
+                    continue
+                name = r["who"] if r["b"] < 2 else f"{r['who']}, b = {r['b']}"
+                columns[(not kernel_of(r["who"]), r["who"], r["b"])] = name
+                if "us" in r and r["dense_us"]:
+                    cells[r["tokens"], name] = f"{r['dense_us'] / r['us']:.2f}"
+                    if kernel_of(r["who"]) == "auto":
+                        dense[r["tokens"]] = f"{r['dense_us']:.1f}"
+            names = [columns[key] for key in sorted(columns)]
+            lines = [[t, dense.get(t, ""), *(cells.get((t, name), "") for name in names)]
+                     for t in sorted({r["tokens"] for r in of_size})]
+            yield (f"### {n} → {m}, {100 * keep:g} % kept\n\n"
+                   + table(["T", "dense µs", *names], lines))
 
 
 def plots(history: History, directory: Path) -> None:

@@ -17,7 +17,7 @@ func.func @example(%x: tensor<64x2048xbf16>, %y0: tensor<64x2048xbf16>) -> tenso
   %u = structured.parameter "fc.U" : tensor<16x128x96xbf16>
   %s = structured.parameter "fc.S" : tensor<16x16x96xbf16>
   %vt = structured.parameter "fc.Vt" : tensor<16x96x128xbf16>
-  // expected-remark-re @below {{made dense: estimated {{[0-9.]+}} us (library) against {{[0-9.]+}} us dense, for 64 tokens on NVIDIA H100 80GB HBM3; its weight takes 8388608 bytes instead of 835584}}
+  // expected-remark-re @below {{made dense: estimated {{[0-9.]+}} us against {{[0-9.]+}} us dense, for 64 tokens on NVIDIA H100 80GB HBM3; its weight takes 8388608 bytes instead of 835584}}
   %y = structured.blast.matmul {layer = "fc"}
       ins(%x, %u, %s, %vt : tensor<64x2048xbf16>, tensor<16x128x96xbf16>, tensor<16x16x96xbf16>, tensor<16x96x128xbf16>)
       outs(%y0 : tensor<64x2048xbf16>) -> tensor<64x2048xbf16>
@@ -73,7 +73,7 @@ func.func @arguments(%x: tensor<64x2048xbf16>, %y0: tensor<64x2048xbf16>, %u: te
 // FILE: structured.linear
 // FILE: structured.blast.matmul {{.*}}tensor<?x8xbf16>
 // REMARKS: remark: no estimate of its time: layers with elements of 32 bits were measured, not of 16
-// REMARKS: remark: made dense: estimated 32.0 us (loops) against 16.0 us dense, for 16 tokens on a table; its weight takes 384 bytes instead of 520
+// REMARKS: remark: made dense: estimated 32.0 us against 16.0 us dense, for 16 tokens on a table; its weight takes 384 bytes instead of 520
 func.func @dynamic(%x: tensor<?x8xf32>, %y0: tensor<?x12xf32>, %b: tensor<?x8xbf16>, %c0: tensor<?x12xbf16>) -> (tensor<?x12xf32>, tensor<?x12xbf16>) {
   %u = structured.parameter "a.U" : tensor<3x4x5xf32>
   %s = structured.parameter "a.S" : tensor<3x2x5xf32>

@@ -105,17 +105,18 @@ private:
     LayerSizes denseSizes{layer.getOutFeatures(), layer.getInFeatures()};
     LayerSizes sizes{denseSizes.m, denseSizes.n, blast.getBOut(),
                      blast.getBIn(), blast.getRank()};
-    std::optional<LayerEstimate> dense = table.getFastest(denseSizes, count),
-                                 structured = table.getFastest(sizes, count);
+    std::optional<double> dense = table.estimate(kDenseImplementation,
+                                                 denseSizes, count),
+                          structured = table.estimate(kBlastImplementation,
+                                                      sizes, count);
     if (!dense || !structured)
       return "the table has none for " + std::to_string(count) + " tokens";
-    if (structured->seconds <= (1 + tolerance) * dense->seconds) {
+    if (*structured <= (1 + tolerance) * *dense) {
       ++numKept;
       return "";
     }
-    std::string times = "estimated " + toMicroseconds(structured->seconds) +
-                        " (" + structured->implementation + ") against " +
-                        toMicroseconds(dense->seconds) + " dense, for " +
+    std::string times = "estimated " + toMicroseconds(*structured) +
+                        " against " + toMicroseconds(*dense) + " dense, for " +
                         std::to_string(count) + " tokens on " +
                         table.getDevice().str();
     IRRewriter rewriter(layer.getOperation());
