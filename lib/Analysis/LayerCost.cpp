@@ -5,6 +5,7 @@
 #include "Structured/Analysis/LayerCost.h"
 
 #include "llvm/ADT/STLExtras.h"
+#include "llvm/Support/FormatVariadic.h"
 #include "llvm/Support/JSON.h"
 #include "llvm/Support/MemoryBuffer.h"
 
@@ -337,4 +338,19 @@ LayerCosts::getFastest(llvm::ArrayRef<llvm::StringRef> names,
       if (!best || *seconds < best->seconds)
         best = {name, *seconds};
   return best;
+}
+
+std::optional<LayerComparison>
+LayerCosts::compareWithDense(const LayerSizes &layer, int64_t count) const {
+  std::optional<double> structured =
+      estimate(kBlastImplementation, layer, count);
+  std::optional<double> dense =
+      estimate(kDenseImplementation, {layer.m, layer.n}, count);
+  if (!structured || !dense)
+    return std::nullopt;
+  return LayerComparison{
+      *structured, *dense,
+      llvm::formatv("estimated {0:F1} us against {1:F1} us dense, for {2} "
+                    "tokens on {3}",
+                    *structured * 1e6, *dense * 1e6, count, device)};
 }

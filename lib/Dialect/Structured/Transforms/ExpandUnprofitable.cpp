@@ -7,7 +7,6 @@
 #include "Structured/Dialect/Structured/Transforms/Passes.h"
 
 #include "mlir/IR/PatternMatch.h"
-#include "llvm/Support/FormatVariadic.h"
 
 namespace structured {
 #define GEN_PASS_DEF_EXPANDUNPROFITABLE
@@ -45,10 +44,6 @@ static ParameterOp createProduct(OpBuilder &builder, BlastMatmulOp layer) {
   return ParameterOp::create(builder, layer.getLoc(), type,
                              builder.getStringAttr(name), DenseI64ArrayAttr(),
                              GblrPackingAttr(), product);
-}
-
-static std::string toMicroseconds(double seconds) {
-  return llvm::formatv("{0:F1} us", seconds * 1e6);
 }
 
 namespace {
@@ -102,36 +97,28 @@ private:
                  ? "its number of tokens is not known; the option 'tokens' "
                    "gives one"
                  : "it has no tokens";
-    LayerSizes denseSizes{layer.getOutFeatures(), layer.getInFeatures()};
-    LayerSizes sizes{denseSizes.m, denseSizes.n, blast.getBOut(),
-                     blast.getBIn(), blast.getRank()};
-    std::optional<double> dense = table.estimate(kDenseImplementation,
-                                                 denseSizes, count),
-                          structured = table.estimate(kBlastImplementation,
-                                                      sizes, count);
-    if (!dense || !structured)
+    LayerSizes sizes{layer.getOutFeatures(), layer.getInFeatures(),
+                     blast.getBOut(), blast.getBIn(), blast.getRank()};
+    std::optional<LayerComparison> comparison =
+        table.compareWithDense(sizes, count);
+    if (!comparison)
       return "the table has none for " + std::to_string(count) + " tokens";
-    if (*structured <= (1 + tolerance) * *dense) {
+    if (comparison->pays(tolerance)) {
       ++numKept;
       return "";
     }
-    std::string times = "estimated " + toMicroseconds(*structured) +
-                        " against " + toMicroseconds(*dense) + " dense, for " +
-                        std::to_string(count) + " tokens on " +
-                        table.getDevice().str();
     IRRewriter rewriter(layer.getOperation());
     ParameterOp weight = createProduct(rewriter, blast);
     if (!weight) {
       ++numKept;
       layer->emitRemark("slower than dense, but its factors are not "
                         "parameters: ")
-          << times;
+          << comparison->text;
       return "";
     }
     layer->emitRemark("made dense: ")
-        << times << "; its weight takes "
-        << denseSizes.m * denseSizes.n * table.getElementBytes()
-        << " bytes instead of "
+        << comparison->text << "; its weight takes "
+        << sizes.m * sizes.n * table.getElementBytes() << " bytes instead of "
         << layer.getParameterCount() * table.getElementBytes();
     rewriter.replaceOpWithNewOp<LinearOp>(
         layer, layer->getResultTypes(), layer.getLayerInput(), weight,

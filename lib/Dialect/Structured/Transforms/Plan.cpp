@@ -9,6 +9,7 @@
 #include "MomentsFile.h"
 #include "PlanFile.h"
 
+#include "Structured/Analysis/LayerCost.h"
 #include "Structured/Dialect/Structured/IR/Structured.h"
 #include "Structured/Dialect/Structured/Transforms/Passes.h"
 #include "Structured/Factorization/Allocation.h"
@@ -122,6 +123,12 @@ private:
     Result<LayerFilter> excludeFilter = LayerFilter::create("exclude", exclude);
     if (!excludeFilter)
       return emitOptionError() << excludeFilter.error();
+    if (!costs.empty()) {
+      llvm::Expected<LayerCosts> loaded = LayerCosts::load(costs);
+      if (!loaded)
+        return emitOptionError() << llvm::toString(loaded.takeError());
+      table = std::move(*loaded);
+    }
     included = std::move(*layersFilter);
     excluded = std::move(*excludeFilter);
     return success();
@@ -311,10 +318,12 @@ private:
           importance.empty() ? 1.0 : weightOfLayer->lookup(ofLayer.layer);
       // A structured layer takes a multiply-add for each parameter and token,
       // as a dense one (StructuredLayerOpInterface).
-      int64_t tokens = budget == "parameters" ? 1 : countTokens(linear);
+      bool countsTokens = budget != "parameters";
+      int64_t count = countsTokens || table ? countTokens(linear) : 1;
+      int64_t tokens = countsTokens ? count : 1;
       std::vector<Choice> &choicesOfLayer = choices.emplace_back();
       for (const LayerPlan &candidate :
-           candidates.emplace_back(getCandidates(linear, ofLayer)))
+           candidates.emplace_back(getCandidates(linear, ofLayer, count)))
         choicesOfLayer.push_back(
             {tokens * candidate.getParameterCount(),
              scale * candidate.expectedError * candidate.expectedError});
@@ -542,7 +551,8 @@ private:
   /// What the layer may become, with the error to expect: dense, or any rank or
   /// budget of its error curves.
   std::vector<LayerPlan> getCandidates(LinearOp linear,
-                                       const LayerCurves &layer) const {
+                                       const LayerCurves &layer,
+                                       int64_t tokens) const {
     std::vector<LayerPlan> candidates{
         makeDense(linear, "the allocation says so")};
     for (const MeasuredCurve &measured : layer.curves) {
@@ -573,6 +583,9 @@ private:
       for (candidate.rank = step; add(); candidate.rank += step)
         ;
     }
+    llvm::erase_if(candidates, [&](const LayerPlan &candidate) {
+      return !getSlowness(linear, candidate, tokens).empty();
+    });
     return candidates;
   }
 
@@ -635,7 +648,30 @@ private:
     if (plan.rank == 0)
       return makeDense(linear,
                        "keeping " + toText(keep) + " of it leaves no rank");
-    return plan;
+    return unlessSlow(linear, std::move(plan));
+  }
+
+  /// The BLAST plan, or a dense one if it does not pay.
+  LayerPlan unlessSlow(LinearOp linear, LayerPlan plan) {
+    if (!table)
+      return plan;
+    std::string reason = getSlowness(linear, plan, countTokens(linear));
+    return reason.empty() ? plan : makeDense(linear, reason);
+  }
+
+  /// Why the plan of a layer of so many tokens does not pay; empty if it does,
+  /// or if there is no estimate.
+  std::string getSlowness(LinearOp linear, const LayerPlan &plan,
+                          int64_t tokens) const {
+    Type type = linear.getInput().getType().getElementType();
+    if (!table || plan.structure != "blast" ||
+        type.getIntOrFloatBitWidth() != 8 * table->getElementBytes())
+      return "";
+    std::optional<LayerComparison> comparison = table->compareWithDense(
+        {plan.m, plan.n, plan.bOut, plan.bIn, plan.rank}, tokens);
+    if (!comparison || comparison->pays(kDefaultCostTolerance))
+      return "";
+    return comparison->text;
   }
 
   static bool paysForComponent(int64_t m, int64_t n, int64_t budget) {
@@ -692,7 +728,7 @@ private:
                        "no rank with fewer parameters reaches an error of " +
                            toText(maxError));
     plan.rank = *found * kRankStep;
-    return plan;
+    return unlessSlow(linear, std::move(plan));
   }
 
   /// The smallest budget that reaches `max-error`, by bisection over multiples
@@ -756,6 +792,7 @@ private:
   }
 
   std::optional<PlanAllocation> allocation;
+  std::optional<LayerCosts> table;
   LayerFilter included, excluded;
 };
 } // namespace

@@ -227,8 +227,10 @@ def Plan : Pass<"structured-plan", "::mlir::ModuleOp"> {
     to expect and what the allocation used.
 
     A layer stays dense, with a remark and the reason in the plan file, if the
-    filters leave it out, if the blocks do not divide its sizes, or if the
-    structure would take as many parameters as the dense matrix.
+    filters leave it out, if the blocks do not divide its sizes, if the
+    structure would take as many parameters as the dense matrix, or, with
+    `costs`, if BLAST would be more than 2 % slower than dense
+    (docs/CostModel.md).
 
     `write` writes the plan as JSON, to be looked at and edited; `read` takes
     the decisions from such a file instead of making them. A file that names a
@@ -287,7 +289,11 @@ def Plan : Pass<"structured-plan", "::mlir::ModuleOp"> {
            "multiply-adds">,
     Option<"dynamicTokens", "dynamic-tokens", "int64_t", "1",
            "What a dynamic number of tokens counts as under "
-           "budget=multiply-adds">,
+           "budget=multiply-adds and for `costs`">,
+    Option<"costs", "costs", "std::string", "\"\"",
+           "Table of measured times by which BLAST that does not pay is left out: "
+           "the name of one that is built in (h100), or a file that "
+           "structured-bench wrote; none if empty">,
     Option<"maxLoss", "max-loss", "double", "0.0",
            "Under allocate=global, instead of `keep`: bound on the sum of "
            "importance * squared relative error; 0: none">,
