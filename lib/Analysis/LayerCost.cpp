@@ -329,6 +329,25 @@ std::optional<double> LayerCosts::estimate(llvm::StringRef name,
   return below.second + weight * (above->second - below.second);
 }
 
+bool LayerCosts::isMeasured(llvm::StringRef name, const LayerSizes &layer,
+                            int64_t count) const {
+  auto found = implementations.find(name.str());
+  if (found == implementations.end())
+    return false;
+  bool fewTokens = false, manyTokens = false, fewBlocks = false,
+       manyBlocks = false;
+  for (const MeasuredLayer &measured : found->second.layers) {
+    for (auto [tokensOf, seconds] : llvm::zip_equal(tokens, measured.seconds)) {
+      fewTokens |= seconds > 0 && tokensOf <= count;
+      manyTokens |= seconds > 0 && tokensOf >= count;
+    }
+    int64_t product = measured.sizes.bOut * measured.sizes.bIn;
+    fewBlocks |= product <= layer.bOut * layer.bIn;
+    manyBlocks |= product >= layer.bOut * layer.bIn;
+  }
+  return fewTokens && manyTokens && fewBlocks && manyBlocks;
+}
+
 std::optional<LayerEstimate>
 LayerCosts::getFastest(llvm::ArrayRef<llvm::StringRef> names,
                        const LayerSizes &layer, int64_t count) const {

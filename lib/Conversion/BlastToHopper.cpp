@@ -5,6 +5,7 @@
 #include "HopperLaunch.h"
 #include "LayerContractions.h"
 
+#include "Structured/Analysis/LayerCost.h"
 #include "Structured/Conversion/Passes.h"
 #include "Structured/Kernels/BlastDecode.h"
 
@@ -17,6 +18,7 @@
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Interfaces/ViewLikeInterface.h"
+#include "llvm/ADT/STLExtras.h"
 #include "llvm/Support/MathExtras.h"
 
 namespace structured {
@@ -27,6 +29,11 @@ namespace structured {
 using namespace mlir;
 using namespace structured;
 using LocBuilder = ImplicitLocOpBuilder;
+
+/// The kernels' names, which are those of their implementations in a table of
+/// costs.
+static constexpr llvm::StringLiteral kStages12 = "blast_stages12";
+static constexpr llvm::StringLiteral kStage2 = "blast_stage2";
 
 /// Why the kernel does not take the layer's operands; empty if it does.
 static std::string getReason(BlastMatmulOp op) {
@@ -68,6 +75,14 @@ struct BlastToHopper : structured::impl::BlastToHopperBase<BlastToHopper> {
   using BlastToHopperBase::BlastToHopperBase;
 
   void runOnOperation() override {
+    if (!costs.empty()) {
+      llvm::Expected<LayerCosts> loaded = LayerCosts::load(costs);
+      if (!loaded) {
+        getOperation().emitError(llvm::toString(loaded.takeError()));
+        return signalPassFailure();
+      }
+      table = std::move(*loaded);
+    }
     SmallVector<BlastMatmulOp> layers;
     getOperation().walk([&](BlastMatmulOp op) { layers.push_back(op); });
     for (BlastMatmulOp op : layers) {
@@ -90,36 +105,47 @@ private:
     if (!ShapedType::isDynamic(size))
       tokens = size;
     std::string noDecode;
-    if (tokens && *tokens <= kMaxDecodeTokens) {
+    if (tokens &&
+        *tokens <= std::min(kMaxDecodeTokens, maxDecodeTokens.getValue())) {
       noDecode = lowerDecode(op, problem, {*tokens, multiprocessors});
       if (noDecode.empty())
         return "";
     }
-    if (tokens && *tokens < minTokens)
+    BlastMixSchedule schedule = getBlastMixSchedule(problem, tokens);
+    bool canFuse = !checkBlastMix(problem, schedule);
+    std::optional<std::string> noMix = checkMix(problem);
+    std::optional<StringRef> fastest;
+    if (tokens)
+      fastest = getFastest(problem, *tokens, canFuse, /*canMix=*/!noMix);
+    if (fastest == kLibraryImplementation)
+      return !noDecode.empty()
+                 ? noDecode
+                 : "for " + std::to_string(*tokens) +
+                       " tokens the library's products are faster";
+    if (!fastest && tokens && *tokens < minTokens)
       return !noDecode.empty()
                  ? noDecode
                  : "it has " + std::to_string(*tokens) + " tokens, more than " +
                        std::to_string(kMaxDecodeTokens) + " and fewer than " +
                        std::to_string(minTokens);
-    BlastMixSchedule schedule = getBlastMixSchedule(problem, tokens);
-    bool isFused = std::max(problem.bIn, problem.bOut) <= maxFusedBlocks &&
-                   !checkBlastMix(problem, schedule);
-    if (!isFused)
-      if (std::optional<std::string> reason = checkMix(problem))
-        return *reason;
+    bool isFused = canFuse && (fastest ? fastest == kStages12
+                                       : std::max(problem.bIn, problem.bOut) <=
+                                             maxFusedBlocks);
+    if (!isFused && noMix)
+      return *noMix;
 
     LocBuilder b(op.getLoc(), op);
     Value z = allocateRanks(b, op, op.getBOut(), /*isZero=*/false);
     if (isFused) {
       SmallVector<Value> operands{op.getInput(), op.getVt(), op.getS(), z};
-      functions.call(b, "blast_stages12", operands, [&](StringRef name) {
+      functions.call(b, kStages12, operands, [&](StringRef name) {
         return launchStages12(op, problem, schedule, operands, name);
       });
     } else {
       Value y = allocateRanks(b, op, op.getBIn(), /*isZero=*/true);
       addBlastStage1(b, op, y);
       SmallVector<Value> operands{y, op.getS(), z};
-      functions.call(b, "blast_stage2", operands, [&](StringRef name) {
+      functions.call(b, kStage2, operands, [&](StringRef name) {
         return launchStage2(op, problem, operands, name);
       });
       memref::DeallocOp::create(b, y);
@@ -128,6 +154,35 @@ private:
     memref::DeallocOp::create(b, z);
     op.erase();
     return "";
+  }
+
+  /// The fastest way to compute a layer of more than a few tokens; nullopt if
+  /// the table has no times of one that is possible with about as many tokens
+  /// and blocks.
+  std::optional<StringRef> getFastest(const BlastProblem &problem,
+                                      int64_t tokens, bool canFuse,
+                                      bool canMix) const {
+    if (!table || problem.elementType.getIntOrFloatBitWidth() !=
+                      8 * table->getElementBytes())
+      return std::nullopt;
+    LayerSizes sizes{problem.m, problem.n, problem.bOut, problem.bIn,
+                     problem.rank};
+    SmallVector<StringRef> names;
+    if (canFuse)
+      names.push_back(kStages12);
+    if (canMix)
+      names.push_back(kStage2);
+    if (names.empty() || !llvm::all_of(names, [&](StringRef name) {
+          return table->isMeasured(name, sizes, tokens);
+        }))
+      return std::nullopt;
+    // The library need only be measured where it might be the fastest.
+    if (table->isMeasured(kLibraryImplementation, sizes, tokens))
+      names.push_back(kLibraryImplementation);
+    if (std::optional<LayerEstimate> fastest =
+            table->getFastest(names, sizes, tokens))
+      return fastest->implementation;
+    return std::nullopt;
   }
 
   /// Lowers a layer for few tokens to one kernel, or says why it is left.
@@ -222,5 +277,6 @@ private:
 
   LaunchFunctions functions;
   int64_t numScratches = 0;
+  std::optional<LayerCosts> table;
 };
 } // namespace

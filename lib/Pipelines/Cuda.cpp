@@ -95,7 +95,12 @@ void structured::buildCudaBufferPipeline(OpPassManager &pm,
   if (isHopper(options) && kernel != BlastKernel::Library) {
     BlastToHopperOptions hopper;
     hopper.multiprocessors = options.multiprocessors;
-    if (kernel != BlastKernel::Auto) {
+    if (kernel == BlastKernel::Auto) {
+      hopper.costs = getCosts(options).str();
+    } else if (kernel == BlastKernel::Decode) {
+      hopper.minTokens = std::numeric_limits<int64_t>::max();
+    } else {
+      hopper.maxDecodeTokens = 0;
       hopper.minTokens = 0;
       hopper.maxFusedBlocks = kernel == BlastKernel::Fused
                                   ? std::numeric_limits<int64_t>::max()

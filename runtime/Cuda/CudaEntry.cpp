@@ -242,6 +242,11 @@ Result<void> CudaEntry::runOnStream(const structuredRtTensor *inputs,
   if (!done)
     return done;
   bool isCapturing = captureStatus != 0;
+  if (isCapturing && state->hasResidentKernels)
+    return Error{"entry '" + info->name +
+                 "': it has kernels whose blocks wait for each other, whose "
+                 "turns on the device a graph of the caller would not keep; "
+                 "capture it with structuredRtGraphCapture"};
   std::vector<int64_t> words;
   done = enqueue(inputs, cudaStream, isCapturing, words);
   if (!done)

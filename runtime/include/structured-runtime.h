@@ -220,10 +220,11 @@ STRUCTURED_RT_EXPORT const char *structuredRtCudaGetDeviceName(void);
  *
  * If the caller is capturing the stream, the run becomes part of the caller's
  * graph. What a capture cannot do, an earlier run with the same shapes and
- * inputs at the same addresses must have done; it is an error otherwise. The
- * caller sees to it that the module outlives the graph, and that the graph
- * does not run while the entry runs elsewhere or, if the blocks of a kernel wait
- * for each other (layers for few tokens), while another such entry does.
+ * inputs at the same addresses must have done; it is an error otherwise, and
+ * for entries with kernels whose blocks wait for each other (layers for few
+ * tokens): capture these with structuredRtGraphCapture(). The caller sees to it
+ * that the module outlives the graph, and that the graph does not run while the
+ * entry runs elsewhere.
  *
  * On failure of the enqueuing, what was enqueued before it still executes. A
  * kernel's own error shows in the next function that waits for the stream. */

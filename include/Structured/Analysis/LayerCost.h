@@ -57,6 +57,8 @@ inline constexpr double kDefaultCostTolerance = 0.02;
 /// ("blast_stages12"), or "library" if they have none of ours.
 inline constexpr llvm::StringLiteral kDenseImplementation = "dense";
 inline constexpr llvm::StringLiteral kBlastImplementation = "blast";
+/// BLAST by products of a library, without a kernel of ours.
+inline constexpr llvm::StringLiteral kLibraryImplementation = "library";
 
 /// What was measured on one machine, and estimates from it.
 ///
@@ -98,6 +100,11 @@ public:
   /// many tokens.
   std::optional<double> estimate(llvm::StringRef implementation,
                                  const LayerSizes &layer, int64_t tokens) const;
+
+  /// Whether `estimate` lies between measurements of the implementation: it has
+  /// been measured with as few and with as many tokens and blocks.
+  bool isMeasured(llvm::StringRef implementation, const LayerSizes &layer,
+                  int64_t tokens) const;
 
   /// The fastest of the implementations; nullopt if there is no estimate of
   /// any.

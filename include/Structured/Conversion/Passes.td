@@ -864,6 +864,12 @@ def BlastToHopper : Pass<"structured-blast-to-hopper", "::mlir::ModuleOp"> {
            "Block rows and columns up to which the first two stages are one "
            "kernel; with more, its tiles are so small that it is slower than two "
            "(docs/Hopper.md)">,
+    Option<"maxDecodeTokens", "max-decode-tokens", "int64_t", /*default=*/"16",
+           "Tokens up to which one kernel computes the layer, at most 16">,
+    Option<"costs", "costs", "std::string", /*default=*/"\"\"",
+           "Table of measured times by which layers of more tokens get the "
+           "fastest kernels, or none, instead of by `min-tokens` and "
+           "`max-fused-blocks` (docs/CostModel.md)">,
     Option<"multiprocessors", "multiprocessors", "int64_t", /*default=*/"132",
            "Multiprocessors of the GPU, on all of which a layer for few tokens "
            "runs; one with fewer cannot run it">

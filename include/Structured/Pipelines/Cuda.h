@@ -17,12 +17,14 @@ class OpPassManager;
 namespace structured {
 
 /// How BLAST layers are computed.
-enum class BlastKernel { Auto, Fused, Unfused, Library };
+enum class BlastKernel { Auto, Decode, Fused, Unfused, Library };
 
 /// Their names on the command line.
 inline llvm::cl::ValuesClass getBlastKernelNames() {
   return llvm::cl::values(
       clEnumValN(BlastKernel::Auto, "auto", "as is fastest"),
+      clEnumValN(BlastKernel::Decode, "decode",
+                 "one kernel for few tokens, else the library"),
       clEnumValN(BlastKernel::Fused, "fused", "stages 1 and 2 in one kernel"),
       clEnumValN(BlastKernel::Unfused, "unfused", "a kernel for stage 2"),
       clEnumValN(BlastKernel::Library, "library",

@@ -19,11 +19,11 @@ VERSION = 1
 
 
 def implementations(record: dict, target: str) -> list[str]:
-    """Whose time a measurement of ours is: that of BLAST as the compiler chooses to
-    compute it, and on a GPU that of the kernels which the module has."""
+    """Whose time a measurement of ours is: that of BLAST (the compiler chooses the
+    fastest by this very table), and on a GPU that of the kernels which the module has."""
     if record["b"] == 0:
         return ["dense"]
-    names = ["blast"] if record["who"] == "ours" else []
+    names = ["blast"]
     if target == "cuda":
         names.append("+".join(name for name in record["kernels"] if name.startswith("blast_"))
                      or "library")
@@ -66,7 +66,7 @@ def write_costs(history: History, device: str, path: Path) -> None:
             sizes = tuple(record[key] for key in ("m", "n", "b", "r", "keep"))
             for name in implementations(record, target):
                 row = times.setdefault(name, {}).setdefault(sizes, {})
-                # Kernels may be measured twice: as the compiler's choice and by name.
+                # The fastest of those that were measured.
                 row[record["tokens"]] = min(record["us"] * 1e-6,
                                             row.get(record["tokens"], math.inf))
     if "dense" not in times or "blast" not in times:

@@ -296,8 +296,15 @@ class Runner:
 
     def contenders(self, group: Sequence[Layer]) -> list[tuple[Layer, str]]:
         """Layer and name of all that `run` would measure."""
-        return ([(layer, ours_name(kernel)) for layer, kernel in with_kernels(group, self.kernels)]
+        return ([(layer, ours_name(kernel)) for layer, kernel in self.ours(group)]
                 + [(c.layer, c.who) for c in rivals(group, self.rival_names)])
+
+    def ours(self, group: Sequence[Layer]) -> list[tuple[Layer, str]]:
+        """The layers and ways of computing them, but for those that the compiler
+        chooses itself."""
+        return [(layer, kernel) for layer, kernel in with_kernels(group, self.kernels)
+                if kernel == "auto"
+                or self.modules.kernels(layer, kernel) != self.modules.kernels(layer)]
 
     def run(self, group: Sequence[Layer], wanted: set[tuple[Layer, str]]) -> list[dict]:
         """A record for each wanted one, with "us" or "skipped" or "wrong"."""
@@ -305,12 +312,17 @@ class Runner:
         samples, records = [], []
         entrants = [(layer, ours_name(kernel),
                      lambda layer=layer, kernel=kernel: ours(layer, kernel, self.modules))
-                    for layer, kernel in with_kernels(group, self.kernels)]
+                    for layer, kernel in self.ours(group)]
         entrants += [(c.layer, c.who, lambda c=c: c) for c in rivals(group, self.rival_names)]
         for layer, who, make in entrants:
             if (layer, who) not in wanted:
                 continue
             try:
+                kernel = kernel_of(who)
+                if kernel and any(name.startswith("blast_decode")
+                                  for name in self.modules.kernels(layer, kernel)):
+                    raise Skip("the kernel for few tokens cannot be part of such a graph: "
+                               "benchmarks/cuda/blast_layers.py measures it")
                 samples.append(Sample(make(), self.pool, memory, self.machine["l2_bytes"]))
             except Skip as reason:
                 records.append({"layer": layer, "who": who, "skipped": str(reason)})

@@ -27,7 +27,7 @@ KEEP = (0.1, 0.25, 0.5, 0.75)
 SIZES = ((4096, 4096), (11008, 4096), (8192, 8192), (2048, 2048), (3072, 768))
 
 #: Ways of computing BLAST on a GPU, beside the compiler's choice.
-KERNELS = ("fused", "unfused", "library")
+KERNELS = ("decode", "fused", "unfused", "library")
 
 #: Element type and its bytes.
 DTYPES = {"cuda": ("bf16", 2), "cpu": ("f32", 4)}

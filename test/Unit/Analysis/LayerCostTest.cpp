@@ -126,6 +126,14 @@ TEST(LayerCostTest, ImplementationsHaveTheirTokens) {
   EXPECT_FALSE(costs.estimate("dense", layer, 1));
   EXPECT_FALSE(costs.estimate("blast", dense(1024, 1024), 1));
   EXPECT_FALSE(costs.estimate("none", layer, 1));
+  // Between what was measured, or beyond it.
+  EXPECT_TRUE(costs.isMeasured("many", layer, 64));
+  EXPECT_TRUE(costs.isMeasured("many", blast(1024, 1024, 4, 256), 100));
+  EXPECT_FALSE(costs.isMeasured("many", layer, 63));
+  EXPECT_FALSE(costs.isMeasured("many", layer, 257));
+  EXPECT_FALSE(costs.isMeasured("many", blast(1024, 1024, 1, 256), 64));
+  EXPECT_FALSE(costs.isMeasured("many", blast(1024, 1024, 16, 256), 64));
+  EXPECT_FALSE(costs.isMeasured("none", layer, 64));
   EXPECT_EQ(costs.getImplementations(),
             (std::vector<llvm::StringRef>{"blast", "dense", "many"}));
   llvm::StringRef names[] = {"blast", "many"};

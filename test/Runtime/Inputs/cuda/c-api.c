@@ -351,9 +351,15 @@ static void testCallersCapture(float *x) {
   void *memory = deviceCopy(x, 64), *stream, *graph, *exec;
   structuredRtTensor input = makeInput(memory, 4), y;
   CHECK(structuredRtCudaStreamCreate(&stream) == 0);
+  CHECK(structuredRtEntryRunOnStream(module, find("resident"), &input, 1, &y, 1,
+                                     stream) == 0);
   CHECK(structuredRtEntryRunOnStream(module, find("plus3"), &input, 1, &y, 1,
                                      stream) == 0);
   CHECK(begin(stream, 1) == 0);
+  CHECK_FAILS(structuredRtEntryRunOnStream(module, find("resident"), &input, 1,
+                                           &y, 1, stream),
+              "entry 'resident': it has kernels whose blocks wait for each "
+              "other");
   CHECK(structuredRtEntryRunOnStream(module, find("plus3"), &input, 1, &y, 1,
                                      stream) == 0);
   CHECK_FAILS(structuredRtEntryRunOnStream(module, find("growing"), &input, 1,

@@ -1,0 +1,311 @@
+# Part of the Structured project, under the Apache License v2.0 with LLVM Exceptions.
+# See LICENSE for license information.
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""Times of BLAST layers on a GPU, compiled by us, beside the dense layer and PyTorch.
+
+    PYTHONPATH=python python benchmarks/cuda/blast_layers.py -o build/cuda-layers
+
+compiles one module for each cell, runs all of them and their rivals by turns in
+one process, and prints a table. Without a GPU (or with --compile-only) it only
+compiles; the directory can then be taken to a machine that has a GPU, PyTorch
+and the runtime but no compiler, and run there with --run-only.
+
+Each call is the replay of a CUDA graph, of one layer or, with --chain, of several
+applied in turn, as in a model; times are per layer. Weights, inputs and outputs are
+rotated among as many sets as make them larger than the L2 cache. Each result is
+first compared with the float32 product of the same factors.
+
+Rivals: cuBLAS's dense product of the same sizes (torch.mm); BLAST as three
+batched products and sums in PyTorch, eager ("torch") and with --inductor through
+torch.compile.
+"""
+
+import argparse
+import itertools
+import json
+import math
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from structured.files import write_json, write_text
+from structured.report import table
+
+#: Relative Frobenius error that bf16 factors, Y, Z and results may have.
+TOLERANCE = 4e-3
+L2_BYTES = 60 << 20
+
+
+def rank(size_out: int, size_in: int, blocks: int, keep: float) -> int:
+    """The rank that keeps this fraction of a layer's parameters, a multiple of 16."""
+    exact = keep * size_out * size_in / (size_out + size_in + blocks * blocks)
+    return max(16, int(exact) // 16 * 16)
+
+
+def model(cell: dict) -> str:
+    """The IR of a cell's layers."""
+    x, y = (f"tensor<{cell['T']}x{cell[size]}xbf16>" for size in "nm")
+    parameters = {name: f"tensor<{'x'.join(map(str, shape))}xbf16>"
+                  for name, shape in shapes(cell).items()}
+    lines = [f"func.func @main(%x: {x} {{structured.name = \"x\"}}) -> {y} {{",
+             "  %zero = arith.constant 0.0 : bf16", f"  %empty = tensor.empty() : {y}",
+             f"  %init = linalg.fill ins(%zero : bf16) outs(%empty : {y}) -> {y}"]
+    lines += [f"  %{name} = structured.parameter \"{name}\" : {shape}"
+              for name, shape in parameters.items()]
+    op = "linear" if cell["b"] == 0 else "blast.matmul"
+    operand = "%x"
+    for index in range(cell["chain"]):
+        factors = [f"{name}{index}" for name in layer_shapes(cell)]
+        types = ", ".join([x, *(parameters[name] for name in factors)])
+        operands = ", ".join([operand, *(f"%{name}" for name in factors)])
+        operand = f"%y{index}"
+        lines.append(f"  {operand} = structured.{op} ins({operands} : {types}) "
+                     f"outs(%init : {y}) -> {y}")
+    return "\n".join([*lines, f"  return {operand} : {y}", "}"]) + "\n"
+
+
+def layer_shapes(cell: dict) -> dict[str, list[int]]:
+    """The factors of one of a cell's layers; b = 0: dense."""
+    m, n, b, r = (cell[key] for key in ("m", "n", "b", "r"))
+    if b == 0:
+        return {"W": [m, n]}
+    return {"U": [b, m // b, r], "S": [b, b, r], "Vt": [b, r, n // b]}
+
+
+def shapes(cell: dict) -> dict[str, list[int]]:
+    """The parameters of a cell's module."""
+    return {f"{name}{index}": shape for index in range(cell["chain"])
+            for name, shape in layer_shapes(cell).items()}
+
+
+def make_cells(options: argparse.Namespace) -> list[dict]:
+    cells = []
+    for tokens, (m, n) in itertools.product(options.tokens, options.sizes):
+        cells.append({"T": tokens, "m": m, "n": n, "b": 0, "r": 0, "keep": 1.0})
+        cells += [{"T": tokens, "m": m, "n": n, "b": b, "r": rank(m, n, b, keep), "keep": keep}
+                  for keep, b in itertools.product(options.keep, options.blocks)]
+    for cell in cells:
+        cell["chain"] = options.chain
+        cell["name"] = "T{T}-{m}x{n}-b{b}-r{r}-{chain}".format(**cell)
+    return cells
+
+
+def compile_cells(cells: list[dict], options: argparse.Namespace) -> None:
+    from structured.tools import find_tool
+    for cell in cells:
+        source = options.out / f"{cell['name']}.mlir"
+        target = source.with_suffix(".so")
+        if target.exists():
+            continue
+        write_text(source, model(cell))
+        weights = source.with_suffix(".in.safetensors")
+        write_zeros(weights, shapes(cell))
+        subprocess.run([find_tool("structured-compile"), source, "--target=cuda", "--weights",
+                        weights, "-o", target], check=True)
+        weights.unlink()
+        # Made again, with numbers in it, where the module runs.
+        target.with_suffix(".safetensors").unlink()
+        print(target.name, file=sys.stderr)
+
+
+def write_zeros(path: Path, tensors: dict[str, list[int]]) -> None:
+    """A safetensors file of bf16 zeros, with holes for data."""
+    header, offset = {}, 0
+    for name, shape in tensors.items():
+        end = offset + 2 * math.prod(shape)
+        header[name] = {"dtype": "BF16", "shape": shape, "data_offsets": [offset, end]}
+        offset = end
+    text = json.dumps(header).encode()
+    with open(path, "wb") as file:
+        file.write(len(text).to_bytes(8, "little") + text)
+        file.truncate(8 + len(text) + offset)
+
+
+class Layer:
+    """A cell's module with several sets of weights and inputs, on the GPU."""
+
+    def __init__(self, cell: dict, directory: Path, seed: int):
+        import torch
+        from safetensors.torch import save_file
+        from structured import runtime
+        self.cell = cell
+        size = sum(map(math.prod, shapes(cell).values())) + cell["T"] * (cell["m"] + cell["n"])
+        self.sets = []
+        generator = torch.Generator("cuda").manual_seed(seed)
+        normal = lambda shape, scale=1.0: (torch.randn(
+            shape, generator=generator, device="cuda") * scale).to(torch.bfloat16)
+        for index in range(min(8, max(2, math.ceil(2 * L2_BYTES / (2 * size))))):
+            # Sums over the last dimension, and of S over the second, keep the variance.
+            weights = {name: normal(shape, shape[1 if name[0] == "S" else -1] ** -0.5)
+                       for name, shape in shapes(cell).items()}
+            path = directory / f"{cell['name']}.{index}.safetensors"
+            save_file({name: value.cpu() for name, value in weights.items()}, path)
+            module = runtime.Module.load(directory / f"{cell['name']}.so", path)
+            path.unlink()
+            self.sets.append((module, normal([cell["T"], cell["n"]]), weights))
+
+    def reference(self, index: int):
+        """In float32, from the rounded factors."""
+        import torch
+        _, x, weights = self.sets[index]
+        x = x.float()
+        for layer in range(self.cell["chain"]):
+            factors = [weights[f"{name}{layer}"].float() for name in layer_shapes(self.cell)]
+            if self.cell["b"] == 0:
+                x = x @ factors[0].T
+                continue
+            u, s, vt = factors
+            y = torch.einsum("tjq,jrq->jtr", x.view(len(x), len(vt), -1), vt)
+            z = torch.einsum("ijr,jtr->itr", s, y)
+            x = torch.einsum("itr,ipr->tip", z, u).reshape(len(x), -1)
+        return x
+
+    def rivals(self, options: argparse.Namespace) -> dict:
+        """Name -> a function of a set's number."""
+        import torch
+        def chain(layer):
+            def apply(i):
+                _, x, weights = self.sets[i]
+                for index in range(self.cell["chain"]):
+                    x = layer(x, *(weights[f"{name}{index}"]
+                                   for name in layer_shapes(self.cell)))
+                return x
+            return apply
+
+        if self.cell["b"] == 0:
+            return {"torch.mm": chain(lambda x, w: torch.mm(x, w.T))}
+
+        def blast(x, u, s, vt):
+            y = torch.bmm(x.view(len(x), len(vt), -1).transpose(0, 1), vt.transpose(1, 2))
+            z = (s.unsqueeze(2) * y.unsqueeze(0)).sum(1)
+            return torch.bmm(z, u.transpose(1, 2)).transpose(0, 1).reshape(len(x), -1)
+
+        result = {"torch": chain(blast)} if options.eager else {}
+        if options.inductor:
+            result["torch.compile"] = chain(torch.compile(blast, dynamic=False))
+        return result
+
+
+def run_cells(cells: list[dict], options: argparse.Namespace) -> list[dict]:
+    import torch
+    records = []
+    groups = itertools.groupby(cells, key=lambda cell: (cell["T"], cell["m"], cell["n"]))
+    for _, group in groups:
+        layers = [Layer(cell, options.out, seed) for seed, cell in enumerate(group)]
+        calls = {}
+        for layer in layers:
+            stream = torch.cuda.Stream()
+            graphs = []
+            for index, (module, x, _) in enumerate(layer.sets):
+                result, = module.run_on_stream(x, stream=stream.cuda_stream)
+                stream.synchronize()
+                result = torch.from_dlpack(result).float()
+                reference = layer.reference(index)
+                error = ((result - reference).norm() / reference.norm()).item()
+                if not error < TOLERANCE * layer.cell["chain"] ** 0.5:
+                    raise SystemExit(f"{layer.cell['name']}: error {error:.2e}")
+                graphs.append(module.capture(x))
+            layer.cell["error"] = error
+            name = layer.cell["name"]
+            calls[name, "ours"] = (stream, lambda i, graphs=graphs, stream=stream:
+                                   graphs[i].launch(stream=stream.cuda_stream), len(graphs))
+            for rival, function in layer.rivals(options).items():
+                calls[name, rival] = (stream, replay(function, len(layer.sets), stream),
+                                      len(layer.sets))
+        times = {key: seconds / options.chain
+                 for key, seconds in measure(calls, options.repeat).items()}
+        dense = [value for (name, _), value in times.items() if "-b0-" in name]
+        best_dense = min(dense)
+        for layer in layers:
+            cell = layer.cell
+            multiply_adds = cell["T"] * sum(map(math.prod, layer_shapes(cell).values()))
+            for (name, who), seconds in times.items():
+                if name == cell["name"]:
+                    records.append(cell | {
+                        "who": who, "us": seconds * 1e6, "dense_us": best_dense * 1e6,
+                        "tflops": 2 * multiply_adds / seconds / 1e12})
+                    print("{name:30} {who:14} {us:9.2f} us  {tflops:6.0f} TFLOP/s  {speedup:5.2f} x dense"
+                          .format(**records[-1], speedup=best_dense / seconds), flush=True)
+        write_json(options.out / "results.json", records)
+        del layers, calls
+        torch.cuda.empty_cache()
+    return records
+
+
+def replay(function, count: int, stream):
+    """`function` of each number as a CUDA graph."""
+    import torch
+    graphs = []
+    for index in range(count):
+        with torch.cuda.stream(stream):
+            function(index)
+            function(index)
+        stream.synchronize()
+        graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(graph, stream=stream):
+            function(index)
+        graphs.append(graph)
+    return lambda i: graphs[i].replay()
+
+
+def measure(calls: dict, repeat: int) -> dict:
+    """The median over `repeat` turns of the seconds of one call in a row of them."""
+    import torch
+    samples = {key: [] for key in calls}
+    for turn in range(repeat + 2):
+        for key, (stream, call, count) in calls.items():
+            rounds = 3 * count
+            begin, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+            with torch.cuda.stream(stream):
+                begin.record()
+                for i in range(rounds):
+                    call(i % count)
+                end.record()
+            end.synchronize()
+            if turn >= 2:
+                samples[key].append(begin.elapsed_time(end) / 1e3 / rounds)
+    return {key: float(np.median(values)) for key, values in samples.items()}
+
+
+def markdown(records: list[dict]) -> str:
+    rows = [[record["T"], f"{record['n']} → {record['m']}", record["b"] or "dense",
+             record["r"] or "", f"{record['keep']:g}", record["who"], f"{record['us']:.2f}",
+             f"{record['tflops']:.0f}", f"{record['dense_us'] / record['us']:.2f}"]
+            for record in records]
+    return table(["T", "layer", "b", "r", "keep", "", "µs", "TFLOP/s", "× dense"], rows) + "\n"
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0],
+                                     formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+    size = lambda text: tuple(int(part) for part in text.split("x"))
+    parser.add_argument("-o", "--out", type=Path, default=Path("build/cuda-layers"))
+    parser.add_argument("--tokens", type=int, nargs="+", default=[1024, 4096])
+    parser.add_argument("--sizes", type=size, nargs="+", default=[(4096, 4096)], metavar="MxN")
+    parser.add_argument("--blocks", type=int, nargs="+", default=[2, 4, 8, 16])
+    parser.add_argument("--keep", type=float, nargs="+", default=[0.5])
+    parser.add_argument("--chain", type=int, default=1,
+                        help="layers of a module, applied in turn; they must be square then")
+    parser.add_argument("--repeat", type=int, default=7)
+    parser.add_argument("--eager", action="store_true", help="time PyTorch's operations too")
+    parser.add_argument("--inductor", action="store_true", help="time torch.compile too")
+    parser.add_argument("--compile-only", action="store_true")
+    parser.add_argument("--run-only", action="store_true")
+    options = parser.parse_args()
+    if options.chain > 1 and any(m != n for m, n in options.sizes):
+        parser.error("--chain: a layer is not square")
+    options.out.mkdir(parents=True, exist_ok=True)
+    cells = make_cells(options)
+    if not options.run_only:
+        compile_cells(cells, options)
+    if options.compile_only:
+        return 0
+    records = run_cells(cells, options)
+    write_text(options.out / "results.md", markdown(records))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,64 @@
+// RUN: structured-opt %s --structured-blast-to-hopper="costs=%S/Inputs/costs.json" --split-input-file --verify-diagnostics | FileCheck %s
+// RUN: structured-opt %s --structured-blast-to-hopper="max-decode-tokens=0 min-tokens=0" --split-input-file | FileCheck %s --check-prefix=FORCED
+// RUN: not structured-opt %s --structured-blast-to-hopper="costs=missing" 2>&1 | FileCheck %s --check-prefix=MISSING
+
+// Which kernels a layer of more than 16 tokens gets, measured times say. In the
+// table the library is the fastest for 64 tokens, the fused kernel for 512, and
+// of two kernels the second for 2048, where the library was not measured.
+
+// MISSING: error: cost table: 'missing' is neither one of h100
+
+// CHECK-LABEL: func.func @few
+// CHECK: structured.blast.matmul
+// FORCED-LABEL: func.func @few
+// FORCED: call @blast_stages12
+func.func @few(%x: memref<64x256xbf16>, %u: memref<2x256x64xbf16>, %s: memref<2x2x64xbf16>,
+               %vt: memref<2x64x128xbf16>, %y: memref<64x512xbf16>) {
+  // expected-remark @below {{no Hopper kernel: for 64 tokens the library's products are faster}}
+  structured.blast.matmul ins(%x, %u, %s, %vt : memref<64x256xbf16>, memref<2x256x64xbf16>,
+      memref<2x2x64xbf16>, memref<2x64x128xbf16>) outs(%y : memref<64x512xbf16>)
+  return
+}
+
+// -----
+
+// CHECK-LABEL: func.func @more
+// CHECK: call @blast_stages12
+func.func @more(%x: memref<512x256xbf16>, %u: memref<2x256x64xbf16>, %s: memref<2x2x64xbf16>,
+                %vt: memref<2x64x128xbf16>, %y: memref<512x512xbf16>) {
+  structured.blast.matmul ins(%x, %u, %s, %vt : memref<512x256xbf16>, memref<2x256x64xbf16>,
+      memref<2x2x64xbf16>, memref<2x64x128xbf16>) outs(%y : memref<512x512xbf16>)
+  return
+}
+
+// -----
+
+// CHECK-LABEL: func.func @many
+// CHECK: call @blast_stage2
+func.func @many(%x: memref<2048x256xbf16>, %u: memref<2x256x64xbf16>, %s: memref<2x2x64xbf16>,
+                %vt: memref<2x64x128xbf16>, %y: memref<2048x512xbf16>) {
+  structured.blast.matmul ins(%x, %u, %s, %vt : memref<2048x256xbf16>, memref<2x256x64xbf16>,
+      memref<2x2x64xbf16>, memref<2x64x128xbf16>) outs(%y : memref<2048x512xbf16>)
+  return
+}
+
+// -----
+
+// Fewer tokens than the kernels were measured with: by the default rule. So is
+// an unknown number.
+
+// CHECK-LABEL: func.func @unmeasured
+// CHECK: structured.blast.matmul
+// CHECK: call @blast_stages12
+// FORCED-LABEL: func.func @unmeasured
+// FORCED-COUNT-2: call @blast_stages12
+func.func @unmeasured(%x: memref<32x256xbf16>, %u: memref<2x256x64xbf16>, %s: memref<2x2x64xbf16>,
+                      %vt: memref<2x64x128xbf16>, %y: memref<32x512xbf16>,
+                      %xd: memref<?x256xbf16>, %yd: memref<?x512xbf16>) {
+  // expected-remark @below {{no Hopper kernel: it has 32 tokens, more than 16 and fewer than 256}}
+  structured.blast.matmul ins(%x, %u, %s, %vt : memref<32x256xbf16>, memref<2x256x64xbf16>,
+      memref<2x2x64xbf16>, memref<2x64x128xbf16>) outs(%y : memref<32x512xbf16>)
+  structured.blast.matmul ins(%xd, %u, %s, %vt : memref<?x256xbf16>, memref<2x256x64xbf16>,
+      memref<2x2x64xbf16>, memref<2x64x128xbf16>) outs(%yd : memref<?x512xbf16>)
+  return
+}
