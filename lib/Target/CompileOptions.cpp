@@ -43,7 +43,17 @@ llvm::Error structured::setCompileOption(CompileOptions &options,
                                          llvm::StringRef value) {
   const std::pair<llvm::StringLiteral, std::function<llvm::Error()>> setters[] =
       {
+          {"blast-kernel",
+           [&] {
+             return setNamed<BlastKernel>(options.blastKernel, name, value,
+                                          {{"auto", BlastKernel::Auto},
+                                           {"decode", BlastKernel::Decode},
+                                           {"fused", BlastKernel::Fused},
+                                           {"unfused", BlastKernel::Unfused},
+                                           {"library", BlastKernel::Library}});
+           }},
           {"chip", [&] { return setString(options.chip, value); }},
+          {"costs", [&] { return setString(options.costs, value); }},
           {"emit",
            [&] {
              return setNamed<EmitKind>(options.emit, name, value,
@@ -74,6 +84,7 @@ llvm::Error structured::setCompileOption(CompileOptions &options,
            }},
           {"tile-tokens",
            [&] { return setInteger(options.tileTokens, name, value); }},
+          {"tokens", [&] { return setInteger(options.tokens, name, value); }},
           {"weights",
            [&] {
              options.weights.push_back(value.str());

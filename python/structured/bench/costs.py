@@ -91,6 +91,9 @@ def write_costs(history: History, device: str, path: Path) -> None:
                      + "\n]}")
     head = {"version": VERSION, "device": device, "target": target, "element_bytes": width,
             "date": runs[-1]["date"][:10], "machine": runs[-1]["machine"],
-            "command": "structured-bench --report-only --write-costs FILE", "tokens": tokens}
+            "command": "structured-bench --report-only --write-costs FILE",
+            "sources": [{key: run.get(key, "") for key in ("date", "revision", "command")}
+                        for run in runs],
+            "tokens": tokens}
     write_text(path, json.dumps(head, ensure_ascii=False)[:-1]
                + ',\n"implementations": {\n' + ",\n".join(parts) + "\n}}\n")
