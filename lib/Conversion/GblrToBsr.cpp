@@ -127,7 +127,7 @@ private:
         packing.getPackedShape(pattern.coordinates.size()));
     Value values = ParameterOp::create(
         builder, parameter.getLoc(), type, parameter.getName(),
-        /*permutation=*/DenseI64ArrayAttr(), packing);
+        /*permutation=*/DenseI64ArrayAttr(), packing, BlastProductAttr());
     Value positions = createConstant(builder, loc, pattern.positions);
     Value coordinates = createConstant(builder, loc, pattern.coordinates);
     Value order = createConstant(builder, loc, pattern.getOrder());

@@ -196,10 +196,6 @@ LAYERS += [
     gblr("wrap", [70], 8, 12, COMPONENTS, "f16"),
     gblr("wrap", [5], 8, 12, COMPONENTS, "bf16"),
     gblr("empty", [5], 8, 12, [], "f32")]
-# Enough tokens for tensor cores, with sizes that fill no tile.
-TILED = [(190, 60, 300, 120, 8), (0, 200, 0, 392, 4), (50, 64, 64, 128, 1), (0, 8, 0, 8, 60),
-         (100, 90, 200, 100, 70)]
-LAYERS += [gblr("tiled", [2100], 392, 200, TILED, dtype) for dtype in ("f16", "bf16")]
 
 
 def check_unprofitable(directory, layers):
