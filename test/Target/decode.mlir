@@ -1,6 +1,6 @@
-// RUN: structured-compile %s --target=cuda --emit=mlir --remarks 2>&1 | FileCheck %s --implicit-check-not=Memcpy --implicit-check-not=Memset --implicit-check-not="no Hopper kernel"
-// RUN: structured-compile %s --target=cuda --emit=mlir --multiprocessors=64 | FileCheck %s --check-prefix=SMALL
-// RUN: structured-compile %s --target=cuda --emit=mlir --chip=sm_80 | FileCheck %s --check-prefix=SM80 --implicit-check-not=Scratch
+// RUN: structured-compile %s --target=cuda --costs=none --emit=mlir --remarks 2>&1 | FileCheck %s --implicit-check-not=Memcpy --implicit-check-not=Memset --implicit-check-not="no Hopper kernel"
+// RUN: structured-compile %s --target=cuda --costs=none --emit=mlir --multiprocessors=64 | FileCheck %s --check-prefix=SMALL
+// RUN: structured-compile %s --target=cuda --costs=none --emit=mlir --chip=sm_80 | FileCheck %s --check-prefix=SM80 --implicit-check-not=Scratch
 // RUN: not structured-compile %s --target=cuda --emit=mlir --multiprocessors=0 2>&1 | FileCheck %s --check-prefix=NONE
 
 // Two layers for one token: two launches, with nothing between them, although their zeros are one tensor.
