@@ -102,7 +102,7 @@ def compile_cells(cells: list[dict], options: argparse.Namespace) -> None:
         write_text(source, model(cell))
         weights = source.with_suffix(".in.safetensors")
         write_zeros(weights, shapes(cell))
-        subprocess.run([find_tool("structured-compile"), source, "--target=cuda", "--weights",
+        subprocess.run([find_tool("structured-compile"), source, "--target=cuda", "--costs=none", "--weights",
                         weights, "-o", target], check=True)
         weights.unlink()
         # Made again, with numbers in it, where the module runs.
