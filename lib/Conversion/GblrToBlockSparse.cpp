@@ -2,6 +2,8 @@
 // Exceptions. See LICENSE for license information.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 
+#include "PackedFactor.h"
+
 #include "PanelKernel.h"
 
 #include "Structured/Conversion/Passes.h"
@@ -9,7 +11,6 @@
 #include "Structured/Dialect/Structured/IR/Structured.h"
 #include "Structured/Dialect/Structured/IR/Utils.h"
 
-#include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/IR/PatternMatch.h"
@@ -25,22 +26,10 @@ using namespace structured;
 
 /// Most vectors in a panel that are tried.
 static constexpr int64_t kMaxVectors = 4;
-/// A factor as a parameter as it is stored, or null.
-static ParameterOp getFactor(Value value) {
-  auto parameter = value.getDefiningOp<ParameterOp>();
-  if (!parameter || parameter.getPermutation() || parameter.getPacking() ||
-      parameter.getProduct())
-    return {};
-  return parameter;
-}
-
-/// A constant tensor of `values`.
-static Value createConstant(OpBuilder &builder, Location loc,
-                            ArrayRef<int32_t> values) {
-  auto type = RankedTensorType::get({static_cast<int64_t>(values.size())},
-                                    builder.getI32Type());
-  return arith::ConstantOp::create(builder, loc,
-                                   DenseElementsAttr::get(type, values));
+/// Whether a factor is a parameter as it is stored.
+static bool isStored(Value factor) {
+  auto parameter = factor.getDefiningOp<ParameterOp>();
+  return parameter && parameter.isAsStored();
 }
 
 namespace {
@@ -91,8 +80,8 @@ private:
   }
 
   void lower(GblrMatmulOp op) {
-    ParameterOp u = getFactor(op.getU()), v = getFactor(op.getV());
-    if (op->getNumResults() == 0 || !u || !v) {
+    if (op->getNumResults() == 0 || !isStored(op.getU()) ||
+        !isStored(op.getV())) {
       op->emitRemark("not lowered to block-sparse products: ")
           << (op->getNumResults() == 0 ? "its operands are memrefs"
                                        : "its factors are not parameters");
@@ -117,9 +106,9 @@ private:
       Value y = createZeroTensor(
           rewriter, loc, {tokenCount, rewriter.getIndexAttr(rankCount)}, f32);
       Value x = castTensorElements(rewriter, loc, op.getInput(), f32);
-      y = multiply(rewriter, op, x, v, GblrFactor::V, panels, y);
+      y = multiply(rewriter, op, x, GblrFactor::V, panels, y);
       // O[t, a] += Σ_ρ Y[t, ρ] u_ρ[a]
-      sum = multiply(rewriter, op, y, u, GblrFactor::U, panels, sum);
+      sum = multiply(rewriter, op, y, GblrFactor::U, panels, sum);
       numMultiplyAdds += op.getParameterCount();
       numPaddedMultiplyAdds +=
           panels.v.getValueCount() + panels.u.getValueCount();
@@ -136,22 +125,11 @@ private:
 
   /// `init` + input · factorᵀ, where `factor` is U or Vᵀ.
   Value multiply(OpBuilder &builder, GblrMatmulOp op, Value input,
-                 ParameterOp source, GblrFactor factor,
-                 const GblrPanels &panels, Value init) {
-    Location loc = op.getLoc();
-    const PanelPattern &pattern = factor == GblrFactor::V ? panels.v : panels.u;
-    auto packing =
-        GblrPackingAttr::get(builder.getContext(), factor, panels.v.width,
-                             panels.u.width, op.getLayout(), /*columns=*/1);
-    auto type = source.getType().clone(
-        {static_cast<int64_t>(pattern.coordinates.size()), pattern.width});
-    Value values = ParameterOp::create(
-        builder, source.getLoc(), type, source.getName(),
-        /*permutation=*/DenseI64ArrayAttr(), packing, BlastProductAttr());
-    Value positions = createConstant(builder, loc, pattern.positions);
-    Value coordinates = createConstant(builder, loc, pattern.coordinates);
-    return BlockSparseMatmulOp::create(builder, loc, init.getType(), input,
-                                       values, positions, coordinates, init)
+                 GblrFactor factor, const GblrPanels &panels, Value init) {
+    PackedFactor packed = packFactor(builder, op, factor, panels);
+    return BlockSparseMatmulOp::create(builder, op.getLoc(), init.getType(),
+                                       input, packed.values, packed.positions,
+                                       packed.coordinates, init)
         .getResult(0);
   }
 };

@@ -2,12 +2,13 @@
 // Exceptions. See LICENSE for license information.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 
+#include "PackedFactor.h"
+
 #include "Structured/Conversion/Passes.h"
 #include "Structured/Dialect/Structured/IR/GblrPanels.h"
 #include "Structured/Dialect/Structured/IR/Structured.h"
 #include "Structured/Dialect/Structured/IR/Utils.h"
 
-#include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/IR/PatternMatch.h"
@@ -29,7 +30,7 @@ static std::string getReason(GblrMatmulOp op, int64_t minTokens) {
     return "its operands are memrefs";
   for (Value factor : {op.getU(), op.getV()}) {
     auto parameter = factor.getDefiningOp<ParameterOp>();
-    if (!parameter || parameter.getPermutation() || parameter.getPacking())
+    if (!parameter || !parameter.isAsStored())
       return "its factors are not parameters as they are stored";
   }
   Type type = getElementTypeOrSelf(op.getU());
@@ -50,15 +51,6 @@ static std::string getReason(GblrMatmulOp op, int64_t minTokens) {
     return "it has " + std::to_string(tokens) + " tokens, fewer than " +
            std::to_string(minTokens);
   return "";
-}
-
-/// A constant tensor of `values`.
-static Value createConstant(OpBuilder &builder, Location loc,
-                            ArrayRef<int32_t> values) {
-  auto type = RankedTensorType::get({static_cast<int64_t>(values.size())},
-                                    builder.getI32Type());
-  return arith::ConstantOp::create(builder, loc,
-                                   DenseElementsAttr::get(type, values));
 }
 
 namespace {
@@ -97,11 +89,9 @@ private:
       Value y = createZeroTensor(rewriter, loc,
                                  {tokens, rewriter.getIndexAttr(ranks)},
                                  getElementTypeOrSelf(op.getInput()));
-      y = multiply(rewriter, op, op.getInput(), op.getV(), GblrFactor::V,
-                   panels, y);
+      y = multiply(rewriter, op, op.getInput(), GblrFactor::V, panels, y);
       // O[t, a] += Σ_ρ Y[t, ρ] u_ρ[a]
-      result =
-          multiply(rewriter, op, y, op.getU(), GblrFactor::U, panels, result);
+      result = multiply(rewriter, op, y, GblrFactor::U, panels, result);
       int64_t padded = panels.v.getValueCount() + panels.u.getValueCount();
       int64_t dense = layout.getOutFeatures() * layout.getInFeatures();
       numMultiplyAdds += op.getParameterCount();
@@ -116,23 +106,15 @@ private:
   }
 
   /// `init` + input · factorᵀ, where `factor` is U or Vᵀ.
-  Value multiply(OpBuilder &builder, GblrMatmulOp op, Value input, Value source,
+  Value multiply(OpBuilder &builder, GblrMatmulOp op, Value input,
                  GblrFactor factor, const GblrPanels &panels, Value init) {
     Location loc = op.getLoc();
+    PackedFactor packed = packFactor(builder, op, factor, panels);
     const PanelPattern &pattern = factor == GblrFactor::V ? panels.v : panels.u;
-    auto packing = GblrPackingAttr::get(builder.getContext(), factor, vWidth,
-                                        uWidth, op.getLayout(), kColumns);
-    auto parameter = source.getDefiningOp<ParameterOp>();
-    auto type = parameter.getType().clone(
-        packing.getPackedShape(pattern.coordinates.size()));
-    Value values = ParameterOp::create(
-        builder, parameter.getLoc(), type, parameter.getName(),
-        /*permutation=*/DenseI64ArrayAttr(), packing, BlastProductAttr());
-    Value positions = createConstant(builder, loc, pattern.positions);
-    Value coordinates = createConstant(builder, loc, pattern.coordinates);
-    Value order = createConstant(builder, loc, pattern.getOrder());
-    return BsrMatmulOp::create(builder, loc, init.getType(), input, values,
-                               positions, coordinates, order, init)
+    Value order = createIndices(builder, loc, pattern.getOrder());
+    return BsrMatmulOp::create(builder, loc, init.getType(), input,
+                               packed.values, packed.positions,
+                               packed.coordinates, order, init)
         .getResult(0);
   }
 };

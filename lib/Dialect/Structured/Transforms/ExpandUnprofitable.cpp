@@ -19,10 +19,7 @@ using namespace structured;
 /// The parameter, if it is a tensor of the weights file as it is there.
 static ParameterOp getPlainParameter(Value value) {
   auto parameter = value.getDefiningOp<ParameterOp>();
-  if (!parameter || parameter.getPermutation() || parameter.getPacking() ||
-      parameter.getProduct())
-    return {};
-  return parameter;
+  return parameter && parameter.isAsStored() ? parameter : ParameterOp();
 }
 
 /// The dense matrix of the layer as a parameter; null if the factors are not

@@ -102,6 +102,11 @@ def Structured_ParameterOp : Structured_Op<"parameter", [
     /// The type the tensor has in the weights file, or would have if it is a
     /// product.
     ::mlir::RankedTensorType getStoredType();
+
+    /// Whether the result is a tensor of the weights file as it is there.
+    bool isAsStored() {
+      return !getPermutation() && !getPacking() && !getProduct();
+    }
   }];
 }
 
