@@ -31,7 +31,7 @@ from pathlib import Path
 from typing import Callable, Mapping, NamedTuple, Sequence
 
 from . import tools
-from .errors import StructuredError
+from .errors import StructuredError, run_command
 from .files import write_bytes
 
 #: Options of structured-factorize that this module sets.
@@ -205,19 +205,7 @@ def factorize_layers(job: Job, entries: Sequence[dict], directory: Path,
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command line; returns the exit status."""
     options = _parser().parse_args(arguments)
-    try:
-        _run(options)
-    except StructuredError as error:
-        print(f"structured.distribute: error: {error}", file=sys.stderr)
-        return 1
-    except OSError as error:
-        print(f"structured.distribute: error: {error.filename}: {error.strerror}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("structured.distribute: interrupted; the same command goes on from here",
-              file=sys.stderr)
-        return 130
-    return 0
+    return run_command("structured.distribute", lambda: _run(options))
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -16,7 +16,7 @@ import numpy as np
 
 from . import calibration, evaluation, minilm, report, runtime
 from .checkpoints import cli as checkpoints
-from .errors import StructuredError
+from .errors import StructuredError, run_command
 from .files import write_json, write_npz, write_text
 from .importer import OTHER_SUFFIXES, ImportedModel, import_model
 from .linalg_export import export_linalg
@@ -30,18 +30,7 @@ EXAMPLE_SENTENCE = "The harbour master counts the boats twice, once at dusk and 
 def main(arguments: list[str] | None = None) -> int:
     """Runs the command line; returns the exit status."""
     options = _parser().parse_args(arguments)
-    try:
-        options.command(options)
-    except StructuredError as error:
-        print(f"structured: error: {error}", file=sys.stderr)
-        return 1
-    except OSError as error:
-        print(f"structured: error: {error.filename}: {error.strerror}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("structured: interrupted; the same command goes on from here", file=sys.stderr)
-        return 130
-    return 0
+    return run_command("structured", lambda: options.command(options))
 
 
 def _parser() -> argparse.ArgumentParser:

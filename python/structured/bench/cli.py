@@ -21,7 +21,7 @@ import time
 from pathlib import Path
 from typing import Sequence
 
-from ..errors import StructuredError
+from ..errors import StructuredError, run_command
 from ..files import write_json, write_text
 from . import report
 from .costs import write_costs
@@ -36,17 +36,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Runs the command line; returns the exit status: 1 also if a layer of ours
     gave a wrong result."""
     options = _parser().parse_args(arguments)
-    try:
-        return _run(options)
-    except StructuredError as error:
-        print(f"structured-bench: error: {error}", file=sys.stderr)
-        return 1
-    except OSError as error:
-        print(f"structured-bench: error: {error.filename}: {error.strerror}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("structured-bench: interrupted; the same command goes on from here", file=sys.stderr)
-        return 130
+    return run_command("structured-bench", lambda: _run(options))
 
 
 def _parser() -> argparse.ArgumentParser:
