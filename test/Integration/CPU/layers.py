@@ -26,7 +26,7 @@ from pathlib import Path
 import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parent / "Inputs"))
-from harness import ROUNDOFF, Module, check, read_safetensors, round_to
+from harness import ROUNDOFF, Module, check, gblr_matrix, read_safetensors, round_to
 
 rng = np.random.default_rng(0)
 
@@ -118,16 +118,6 @@ def blast_matrix(u, s, vt):
     b_out, p, _ = u.shape
     b_in, _, q = vt.shape
     return np.einsum("ipr,ijr,jrq->ipjq", u, s, vt).reshape(b_out * p, b_in * q)
-
-
-def gblr_matrix(u, v, components, m, n):
-    w = np.zeros((m, n))
-    for row, rows, col, cols, rank in components:
-        uk, u = u[:rank * rows].reshape(rank, rows), u[rank * rows:]
-        vk, v = v[:rank * cols].reshape(rank, cols), v[rank * cols:]
-        # No index occurs twice in an interval: += on fancy indices is safe.
-        w[np.ix_((row + np.arange(rows)) % m, (col + np.arange(cols)) % n)] += uk.T @ vk
-    return w
 
 
 def linear(tokens, n, m, dtype, **options):

@@ -33,7 +33,7 @@ from pathlib import Path
 import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parent / "Inputs"))
-from harness import ROUNDOFF, from_bits, round_to, to_bits, write_safetensors
+from harness import ROUNDOFF, from_bits, gblr_matrix, round_to, to_bits, write_safetensors
 
 DEVIATIONS = 6
 # The smallest distance of numbers, below which roundoff is not relative.
@@ -48,15 +48,6 @@ def literal(array):
     if array.ndim:
         return "[" + ", ".join(map(literal, array)) + "]"
     return f"{array:.20e}"
-
-
-def gblr_matrix(u, v, components, m, n):
-    w = np.zeros((m, n))
-    for row, rows, col, cols, rank in components:
-        uk, u = u[:rank * rows].reshape(rank, rows), u[rank * rows:]
-        vk, v = v[:rank * cols].reshape(rank, cols), v[rank * cols:]
-        w[np.ix_((row + np.arange(rows)) % m, (col + np.arange(cols)) % n)] += uk.T @ vk
-    return w
 
 
 class Number:

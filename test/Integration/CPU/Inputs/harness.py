@@ -109,3 +109,14 @@ def check(name, result, reference, dtype, sum_error):
     print(f"{name}: error {np.max(error, initial=0.0) / max(scale, 1e-300):.1e}, "
           f"{worst:.2f} of what is allowed")
     assert np.all(np.isfinite(result)) and worst <= 1.0, name
+
+
+def gblr_matrix(u, v, components, m, n):
+    """W [m, n] of packed factors and (row, rows, col, cols, rank) of each component."""
+    w = np.zeros((m, n))
+    for row, rows, col, cols, rank in components:
+        uk, u = u[:rank * rows].reshape(rank, rows), u[rank * rows:]
+        vk, v = v[:rank * cols].reshape(rank, cols), v[rank * cols:]
+        # No index occurs twice in an interval: += on fancy indices is safe.
+        w[np.ix_((row + np.arange(rows)) % m, (col + np.arange(cols)) % n)] += uk.T @ vk
+    return w
