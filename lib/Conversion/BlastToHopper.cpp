@@ -111,7 +111,8 @@ private:
       if (noDecode.empty())
         return "";
     }
-    BlastMixSchedule schedule = getBlastMixSchedule(problem, tokens);
+    BlastMixSchedule schedule =
+        getBlastMixSchedule(problem, tokens, multiprocessors);
     bool canFuse = !checkBlastMix(problem, schedule);
     std::optional<std::string> noMix = checkMix(problem);
     std::optional<StringRef> fastest;
@@ -137,10 +138,13 @@ private:
     LocBuilder b(op.getLoc(), op);
     Value z = allocateRanks(b, op, op.getBOut(), /*isZero=*/false);
     if (isFused) {
-      SmallVector<Value> operands{op.getInput(), op.getVt(), op.getS(), z};
+      Value y = allocateScratch(b, problem, schedule, tokens, z);
+      SmallVector<Value> operands{op.getInput(), op.getVt(), op.getS(), z, y};
       functions.call(b, kStages12, operands, [&](StringRef name) {
-        return launchStages12(op, problem, schedule, operands, name);
+        return launchStages12(op, problem, schedule, tokens, operands, name);
       });
+      if (y != z)
+        memref::DeallocOp::create(b, y);
     } else {
       Value y = allocateRanks(b, op, op.getBIn(), /*isZero=*/true);
       addBlastStage1(b, op, y);
@@ -229,9 +233,24 @@ private:
     return launch.function;
   }
 
-  /// A function of X, Vt, S and Z.
+  /// Memory for Y; any buffer, `none`, if there is no need.
+  Value allocateScratch(LocBuilder &b, const BlastProblem &problem,
+                        const BlastMixSchedule &schedule,
+                        std::optional<int64_t> tokens, Value none) {
+    int64_t blocks = multiprocessors;
+    if (tokens)
+      blocks = std::min(blocks, getBlastMixTiles(problem, schedule, *tokens) *
+                                    schedule.split);
+    int64_t bytes = blocks * getBlastMixScratch(problem, schedule);
+    if (bytes == 0)
+      return none;
+    return memref::AllocOp::create(b, MemRefType::get({bytes}, b.getI8Type()));
+  }
+
+  /// A function of X, Vt, S, Z and memory for Y.
   func::FuncOp launchStages12(BlastMatmulOp op, const BlastProblem &problem,
                               const BlastMixSchedule &schedule,
+                              std::optional<int64_t> numTokens,
                               ValueRange operands, StringRef functionName) {
     std::string name = functionName.str() + "_";
     gpu::GPUModuleOp kernels = getHopperKernels(getOperation(), name);
@@ -248,11 +267,23 @@ private:
         vt, {launch.int64(q), launch.int64(problem.rank), bIn},
         {launch.int64(q), launch.int64(problem.rank * q)},
         {64, schedule.tileN, 1});
-    Value mapZ = launch.getRanksMap(launch.getOperand(3), {64, 64, 1});
-    launch.launch(kernels, kernel,
-                  {mapX, mapVt, mapZ, launch.getPointer(launch.getOperand(2))},
-                  tokens, schedule.tileM,
-                  llvm::divideCeil(problem.rank, schedule.tileN));
+    Value y = launch.getPointer(launch.getOperand(4));
+    SmallVector<Value> arguments{mapX, mapVt,
+                                 launch.getPointer(launch.getOperand(3)),
+                                 launch.getPointer(launch.getOperand(2)), y};
+    if (schedule.split == 1) {
+      arguments.push_back(y);
+      launch.launch(kernels, kernel, arguments, tokens, schedule.tileM,
+                    llvm::divideCeil(problem.rank, schedule.tileN),
+                    multiprocessors);
+      return launch.function;
+    }
+    int64_t tiles = getBlastMixTiles(problem, schedule, *numTokens);
+    int64_t blocks = tiles * schedule.split;
+    arguments.push_back(launch.getScratch(numScratches++, 4 * tiles, blocks));
+    arguments.push_back(launch.int32(*numTokens));
+    launch.launch(kernels, kernel, arguments, blocks,
+                  /*isProgrammatic=*/false);
     return launch.function;
   }
 

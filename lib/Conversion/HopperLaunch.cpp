@@ -22,7 +22,7 @@ static constexpr llvm::StringLiteral kNextLaunch = "structuredCudaNextLaunch";
 /// Programmatic dependent launch, as a flag of a launch.
 static constexpr int64_t kProgrammatic = 1;
 /// structuredRtDType, and the runtime's numbers of swizzles.
-static constexpr int64_t kF16 = 2, kBF16 = 3, kSwizzle128 = 3;
+static constexpr int64_t kF16 = 2, kBF16 = 3, kSwizzle64 = 2, kSwizzle128 = 3;
 
 LaunchBuilder::LaunchBuilder(ModuleOp module, Location loc, StringRef name,
                              ValueRange operands, Type elementType)
@@ -56,7 +56,8 @@ Value LaunchBuilder::getTensorMap(Value memref, std::array<Value, 3> sizes,
     arguments.push_back(arith::MulIOp::create(b, stride, int64(2)));
   for (int64_t size : box)
     arguments.push_back(int32(size));
-  arguments.push_back(int32(kSwizzle128));
+  // A row of the box is the swizzle's span.
+  arguments.push_back(int32(box[0] == 32 ? kSwizzle64 : kSwizzle128));
   func::FuncOp encode = declare(kTensorMap, ValueRange(arguments).getTypes(),
                                 arguments.front().getType());
   return func::CallOp::create(b, encode, arguments).getResult(0);
@@ -70,7 +71,8 @@ Value LaunchBuilder::getRanksMap(Value memref, std::array<int64_t, 3> box) {
 
 void LaunchBuilder::launch(gpu::GPUModuleOp kernels, const Kernel &kernel,
                            SmallVector<Value> arguments, Value tokens,
-                           int64_t rows, int64_t tilesPerRow) {
+                           int64_t rows, int64_t tilesPerRow,
+                           std::optional<int64_t> maxBlocks) {
   func::FuncOp count = declare(kMultiprocessors, {}, b.getI32Type());
   Value multiprocessors = arith::IndexCastOp::create(
       b, b.getIndexType(),
@@ -79,6 +81,8 @@ void LaunchBuilder::launch(gpu::GPUModuleOp kernels, const Kernel &kernel,
   Value tiles = arith::MulIOp::create(
       b, arith::CeilDivUIOp::create(b, all, index(rows)), index(tilesPerRow));
   Value blocks = arith::MinUIOp::create(b, multiprocessors, tiles);
+  if (maxBlocks)
+    blocks = arith::MinUIOp::create(b, blocks, index(*maxBlocks));
   arguments.push_back(arith::TruncIOp::create(b, b.getI32Type(), tokens));
   launch(kernels, kernel, arguments, blocks);
 }

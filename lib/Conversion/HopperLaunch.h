@@ -32,7 +32,8 @@ public:
   mlir::Value getSize(mlir::Value memref, int64_t dim);
 
   /// The descriptor of an array of two-byte elements, innermost dimension
-  /// first; strides are in elements.
+  /// first; strides are in elements. The swizzle is that of the box's rows, of
+  /// 32 or 64 elements.
   mlir::Value getTensorMap(mlir::Value memref, std::array<mlir::Value, 3> sizes,
                            std::array<mlir::Value, 2> strides,
                            std::array<int64_t, 3> box);
@@ -42,10 +43,11 @@ public:
 
   /// Launches `kernel` on as many blocks as there are multiprocessors, or
   /// tiles: `tilesPerRow` for each `rows` of the `tokens` (i64), which are the
-  /// last argument.
+  /// last argument; but no more than `maxBlocks`.
   void launch(mlir::gpu::GPUModuleOp kernels, const Kernel &kernel,
               llvm::SmallVector<mlir::Value> arguments, mlir::Value tokens,
-              int64_t rows, int64_t tilesPerRow);
+              int64_t rows, int64_t tilesPerRow,
+              std::optional<int64_t> maxBlocks = std::nullopt);
 
   /// Memory that launches keep data in from one to the next, zeroed before the
   /// first, for a kernel whose `blocks` wait for each other. Each such kernel

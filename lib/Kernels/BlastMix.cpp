@@ -3,18 +3,23 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 
 // The first two stages of a BLAST product. A thread block makes the Y[j] of a
-// tile, all j, one after the other, and leaves them in shared memory. Then they
-// are mixed there, Z[i] in the place of Y[i], and copied out. So Y, b_in·T·r
-// numbers, never leaves the multiprocessor.
+// tile, one after the other, each as a product of its own. A thread puts its
+// part of Y[j] aside, in memory of its block that stays in the L2 cache; when
+// all are made, the copy engine brings them back through the stages that the
+// operands came through, each thread's part to this thread. The last Y[j] need
+// not leave the registers. With few tiles several blocks, a group, share one:
+// each makes some of the Y[j] and, when the group is done, mixes some of the
+// columns.
 //
-// 64 rows of a tile belong to a team: with tiles of 128 rows each of the two
-// warpgroups is one; with tiles of 64 both make one, and each makes every other
-// Y[j].
-//
+// The tensor cores mix. An operand of mma.m16n8k16 holds 16 tokens by 4 ranks
+// of 4 block columns, the other one S of these for 2 block rows, zero where the
+// ranks differ. The accumulators of the warpgroup's products have the layout
+// of the operand up to the order of halves of registers, and the result has it
+// again.
 
 #include "Structured/Kernels/Hopper.h"
 
-#include "BlockMixer.h"
+#include "TilePipeline.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "llvm/Support/MathExtras.h"
@@ -23,37 +28,93 @@ using namespace mlir;
 using namespace structured;
 
 static constexpr int64_t kConsumers = 2;
+static constexpr int64_t kConsumerThreads = kConsumers * kWarpgroup;
+static constexpr int64_t kRowsPerWarp = 16;
+static constexpr int64_t kVectorBytes = 16;
+/// `kept`, and two of the scales; 16 bytes for each keep what follows aligned.
+static constexpr int64_t kBarrierBytes = 3 * 16;
+/// Block rows, and block columns, of one mma.
+static constexpr int64_t kPair = 2, kQuad = 4;
+static constexpr int64_t kMaxBlocks = 16;
+/// Ranks that are mixed at a time.
+static constexpr int64_t kPartN = 32;
+static constexpr int64_t kBlocks = kPartN / 8;
+/// A tile of S in shared memory: for two block rows, 8 ranks and four block
+/// columns 8 lanes have 16 bytes each.
+static constexpr int64_t kScaleBytes = 128;
 
 static TilePipelineShape getShape(const BlastProblem &problem,
                                   const BlastMixSchedule &schedule) {
-  int64_t blocks = std::max(problem.bIn, problem.bOut);
   TilePipelineShape shape{schedule.tileM, schedule.tileN, schedule.stages,
                           problem.elementType};
-  shape.products = schedule.tileM == kRowsPerWarpgroup ? 2 : 1;
-  shape.storeBytes =
-      blocks * schedule.tileM * schedule.tileN * kElementBytes / kConsumers;
+  // Two block rows of a part.
+  shape.storeBytes = kPair * kRowsPerWarpgroup * kPartN * kElementBytes;
   return shape;
+}
+
+/// The bytes of S that a tile needs.
+static int64_t getScaleBytes(const BlastProblem &problem,
+                             const BlastMixSchedule &schedule) {
+  return llvm::divideCeil(problem.bOut, kPair) * (schedule.tileN / 8) *
+         llvm::divideCeil(problem.bIn, kQuad) * kScaleBytes;
 }
 
 int64_t structured::getBlastMixSharedMemory(const BlastProblem &problem,
                                             const BlastMixSchedule &schedule) {
-  return getShape(problem, schedule).getSharedBytes();
+  return getShape(problem, schedule).getSharedBytes() + kBarrierBytes +
+         getScaleBytes(problem, schedule);
+}
+
+/// Whether a block puts the last of its Y[j] aside, too: in a group, and where
+/// it would leave the others no registers.
+static bool isLastKept(const BlastProblem &problem,
+                       const BlastMixSchedule &schedule) {
+  return schedule.split > 1 || problem.bIn > 8;
+}
+static int64_t getKept(const BlastProblem &problem,
+                       const BlastMixSchedule &schedule) {
+  return problem.bIn / schedule.split - !isLastKept(problem, schedule);
+}
+
+/// The Y[j] that a block brings back.
+static int64_t getTaken(const BlastProblem &problem,
+                        const BlastMixSchedule &schedule) {
+  return problem.bIn - !isLastKept(problem, schedule);
+}
+
+int64_t structured::getBlastMixScratch(const BlastProblem &problem,
+                                       const BlastMixSchedule &schedule) {
+  return getKept(problem, schedule) * schedule.tileM * schedule.tileN *
+         kElementBytes;
+}
+
+int64_t structured::getBlastMixTiles(const BlastProblem &problem,
+                                     const BlastMixSchedule &schedule,
+                                     int64_t tokens) {
+  return llvm::divideCeil(tokens, schedule.tileM) *
+         llvm::divideCeil(problem.rank, schedule.tileN);
 }
 
 std::optional<std::string>
 structured::checkBlastMix(const BlastProblem &problem,
                           const BlastMixSchedule &schedule) {
-  if (std::optional<std::string> reason = checkBlocks(problem))
-    return reason;
+  if (!problem.elementType.isF16() && !problem.elementType.isBF16())
+    return "its element type is neither f16 nor bf16";
+  if (problem.bIn < 1 || problem.bOut < 1 || problem.bIn > kMaxBlocks ||
+      problem.bOut > kMaxBlocks)
+    return "it has " + std::to_string(problem.bOut) + " : " +
+           std::to_string(problem.bIn) + " blocks, not 1 to " +
+           std::to_string(kMaxBlocks);
   if (problem.n % (8 * problem.bIn) || problem.rank % 8)
     return "its " + std::to_string(problem.bIn) + " block columns of " +
            std::to_string(problem.n) + " and its rank " +
            std::to_string(problem.rank) + " are not multiples of 8";
-  if ((schedule.tileM != 64 && schedule.tileM != 128) ||
-      (schedule.tileN != 64 && schedule.tileN != 128))
-    return "tiles must have 64 or 128 rows and columns";
-  if (schedule.tileM == 64 && problem.bIn % 2)
-    return "with tiles of 64 rows its block columns must be even in number";
+  if (schedule.tileM != 128 || schedule.tileN % kStoreN ||
+      schedule.tileN < kStoreN || schedule.tileN > 256)
+    return "tiles must have 128 rows, and 64, 128, 192 or 256 columns";
+  if (schedule.split < 1 || problem.bIn % schedule.split)
+    return std::to_string(schedule.split) + " blocks cannot share " +
+           std::to_string(problem.bIn) + " block columns equally";
   if (int64_t bytes = getBlastMixSharedMemory(problem, schedule);
       schedule.stages < 2 || bytes > kHopperSharedMemory)
     return std::to_string(schedule.stages) + " stages and the tile take " +
@@ -64,22 +125,60 @@ structured::checkBlastMix(const BlastProblem &problem,
   return std::nullopt;
 }
 
-BlastMixSchedule
-structured::getBlastMixSchedule(const BlastProblem &problem,
-                                std::optional<int64_t> tokens) {
-  int64_t blocks = std::max(problem.bIn, problem.bOut);
-  BlastMixSchedule schedule;
-  schedule.tileM = blocks > 8 ? 64 : 128;
-  schedule.tileN = blocks > 4 ? 64 : 128;
-  if (tokens && llvm::divideCeil(*tokens, schedule.tileM) *
-                        llvm::divideCeil(problem.rank, schedule.tileN) <
-                    kHopperMultiprocessors)
-    schedule.tileN = 64;
-  schedule.stages = 6;
-  while (schedule.stages > 2 &&
-         getBlastMixSharedMemory(problem, schedule) > kHopperSharedMemory)
-    --schedule.stages;
-  return schedule;
+/// About how many clocks the kernel takes, from measurements (docs/Hopper.md).
+/// A step of 64 columns takes the tensor cores, or bringing its operands, so
+/// long. What a tile reads and writes of Y and Z after its last product is
+/// hidden by the next tile's products only, and not beyond what the memory
+/// allows.
+static double estimateClocks(const BlastProblem &problem,
+                             const BlastMixSchedule &schedule, int64_t tokens,
+                             int64_t multiprocessors) {
+  int64_t blocks = getBlastMixTiles(problem, schedule, tokens) * schedule.split;
+  int64_t rounds = llvm::divideCeil(blocks, multiprocessors);
+  double step = std::max<double>(4.6 * schedule.tileN,
+                                 (schedule.tileM + schedule.tileN) * 128 / 45.);
+  double products = llvm::divideCeil(problem.n / problem.bIn, kTileK) *
+                    problem.bIn / schedule.split * step;
+  double bytes =
+      schedule.tileM * schedule.tileN * kElementBytes / schedule.split;
+  double kept = bytes * getKept(problem, schedule) * schedule.split;
+  double last = bytes * (getTaken(problem, schedule) + problem.bOut);
+  double fixed = schedule.split > 1 ? 7000 : 3000;
+  return std::max(rounds * products + last / 14,
+                  rounds * (kept + last) / 10.5) +
+         fixed;
+}
+
+BlastMixSchedule structured::getBlastMixSchedule(const BlastProblem &problem,
+                                                 std::optional<int64_t> tokens,
+                                                 int64_t multiprocessors) {
+  std::optional<BlastMixSchedule> best;
+  double bestClocks = 0;
+  for (int64_t tileN : {256, 192, 128, 64})
+    for (int64_t split : {1, 2, 4, 8, 16}) {
+      BlastMixSchedule schedule;
+      schedule.tileN = tileN;
+      schedule.split = split;
+      schedule.stages = 8;
+      while (schedule.stages > 2 &&
+             getBlastMixSharedMemory(problem, schedule) > kHopperSharedMemory)
+        --schedule.stages;
+      if (getBlastMixSharedMemory(problem, schedule) > kHopperSharedMemory)
+        continue;
+      int64_t parts = tileN / kPartN;
+      // The blocks of a group run at the same time, and each has a part.
+      if (split > 1 && (!tokens || problem.bIn % split || split > parts ||
+                        getBlastMixTiles(problem, schedule, *tokens) * split >
+                            multiprocessors))
+        continue;
+      double clocks = estimateClocks(problem, schedule,
+                                     tokens.value_or(1 << 20), multiprocessors);
+      if (!best || clocks < bestClocks) {
+        best = schedule;
+        bestClocks = clocks;
+      }
+    }
+  return best.value_or(BlastMixSchedule());
 }
 
 namespace {
@@ -94,34 +193,76 @@ public:
   Kernel build(StringRef name);
 
 private:
+  /// Words (two ranks of a token each) of a thread: for each 8 ranks two, of
+  /// its upper and its lower token.
+  using Words = SmallVector<Value>;
+  using Operands = SmallVector<Words>;
+
   void produce();
   void consume(Value warpgroup);
+  /// Calls `body` for each tile of the block, with the ring.
+  void
+  forEachTile(ValueRange ring,
+              function_ref<SmallVector<Value>(TilePosition, ValueRange)> body);
+  /// The words of part `index` of a product.
+  Words packPart(ArrayRef<Value> product, int64_t index);
+  /// Part `index` of Y[j] in the tile's scratch memory: vectors of 16 bytes,
+  /// those of all threads side by side.
+  Value getPart(Value scratch, Value j, Value index);
+  void keep(Value scratch, Value j, ArrayRef<Value> product);
+  /// Waits until all blocks of the group have put their Y[j] aside.
+  void waitForKept(Value parity);
+  /// Has part `index` of the Y[j] that were put aside brought back.
+  SmallVector<Value> bring(ValueRange ring, Value scratch, Value index);
+  /// The thread's words of what was brought.
+  SmallVector<Words> take(SmallVector<Value> &ring);
+  /// Has S of each tile in shared memory, as `mixPair` needs it.
+  void assist(Value thread);
+  /// S of two block rows and 8 ranks.
+  Value getScales(Value pair, Value block);
+  /// Mixes the words `y` of all Y[j] in part `index` of the tile, of which the
+  /// warp has the first rows, and stores them.
+  void mix(ArrayRef<Words> y, Value index, TilePosition tile);
+  void mixPair(ArrayRef<Words> tokens, Value pair, Value index,
+               TilePosition tile);
+  /// Writes the words of two blocks of 8 ranks.
+  void writeShared(Value target, int64_t block, ArrayRef<Value> words);
+  Value getSharedBytes(Value row, Value chunk);
+  /// Copies the warp's 16 rows of a part to Z[i].
+  void copyOut(Value source, Value i, Value rank, Value row);
 
-  TilePosition locate(Value index) {
-    return locateTile(b, index, tilesM, getTilesN(), /*batch=*/1,
-                      schedule.groupM, schedule.tileM, schedule.tileN);
+  int64_t getPartBytes() const {
+    return schedule.tileM * kPartN * kElementBytes;
   }
-  void syncTeam(Value team) {
-    b.namedBarrier(b.add(team, 1), kWarpgroup * kConsumers / getTeams());
+  int64_t getTaken() const { return ::getTaken(problem, schedule); }
+  /// The Y[j] that are brought back in one stage.
+  int64_t getTakenInStage() const {
+    return shape.getStageBytes() / getPartBytes();
   }
-
-  int64_t getTeams() const { return schedule.tileM / kRowsPerWarpgroup; }
+  int64_t getPairs() const { return llvm::divideCeil(problem.bOut, kPair); }
+  int64_t getQuads() const { return llvm::divideCeil(problem.bIn, kQuad); }
+  int64_t getParts() const { return schedule.tileN / kPartN; }
+  int64_t getWords() const { return kPartN / 8 * 2; }
   int64_t getSteps() const {
     return llvm::divideCeil(problem.n / problem.bIn, kTileK);
   }
-  int64_t getTilesN() const {
-    return llvm::divideCeil(problem.rank, schedule.tileN);
-  }
+  int64_t getOwn() const { return problem.bIn / schedule.split; }
   gpu::GPUModuleOp module;
   const BlastProblem &problem;
   const BlastMixSchedule &schedule;
   TilePipelineShape shape;
   HopperBuilder b;
   std::optional<TilePipeline> pipeline;
-  std::optional<BlockMixer> mixer;
   // Arguments and what follows from them.
-  Value x, vt, z, s;
-  Value numTiles, tilesM;
+  Value x, vt, z, s, scratchMemory, counters;
+  Value tokens, numTiles, tilesM;
+  // Of the block: the group's first tile, their number, and its place in it.
+  Value group, groups, member;
+  // The memory of the group's tile, and the barrier that the block's part of
+  // it is there; S of a tile, and its barriers.
+  Value scratch, kept, scales, scalesFull, scalesEmpty;
+  // Of the thread that multiplies.
+  Value lane, consumer, storage, onDiagonal;
 };
 } // namespace
 
@@ -129,107 +270,408 @@ Kernel BlastMixBuilder::build(StringRef name) {
   Kernel kernel;
   kernel.name = name.str();
   kernel.threads = kWarpgroup * (1 + kConsumers);
-  kernel.sharedMemoryBytes = shape.getSharedBytes();
+  kernel.sharedMemoryBytes = getBlastMixSharedMemory(problem, schedule);
 
-  Type pointer = b.getPointerType();
-  LLVM::LLVMFuncOp function = createKernel(
-      b, module, name, {pointer, pointer, pointer, pointer, b.getI32Type()},
-      kernel.threads);
+  SmallVector<Type> types(6, b.getPointerType());
+  types.push_back(b.getI32Type());
+  LLVM::LLVMFuncOp function =
+      createKernel(b, module, name, types, kernel.threads);
   x = function.getArgument(0);
   vt = function.getArgument(1);
   z = function.getArgument(2);
   s = function.getArgument(3);
-  Value tokens = function.getArgument(4);
+  scratchMemory = function.getArgument(4);
+  counters = function.getArgument(5);
+  tokens = function.getArgument(6);
 
   b.ifThen(b.isEqual(b.threadIdx(), 0), [&] {
-    for (Value descriptor : {x, vt, z})
+    for (Value descriptor : {x, vt})
       b.prefetchDescriptor(descriptor);
   });
-  pipeline.emplace(b, shape, getSharedMemory(b, module));
-  mixer.emplace(b, problem, kRowsPerWarpgroup, schedule.tileN, s);
+  Value shared = getSharedMemory(b, module);
+  pipeline.emplace(b, shape, shared);
+  kept = b.offset(shared, shape.getSharedBytes());
+  scalesFull = b.offset(kept, 16);
+  scalesEmpty = b.offset(kept, 32);
+  scales = b.offset(kept, kBarrierBytes);
+  b.ifThen(b.isEqual(b.threadIdx(), 0), [&] {
+    b.initBarrier(kept, kConsumerThreads / 32);
+    b.initBarrier(scalesFull, kAssistants / 32);
+    b.initBarrier(scalesEmpty, kConsumerThreads / 32);
+  });
   tilesM = b.div(b.add(tokens, schedule.tileM - 1), schedule.tileM);
-  numTiles = b.mul(tilesM, getTilesN());
+  numTiles = b.mul(tilesM, llvm::divideCeil(problem.rank, schedule.tileN));
+  group = b.div(b.blockIdx(), schedule.split);
+  groups = b.div(b.gridDim(), schedule.split);
+  member = b.rem(b.blockIdx(), schedule.split);
+  scratch = b.offset(
+      scratchMemory,
+      b.mul(group, getBlastMixScratch(problem, schedule) * schedule.split));
 
   pipeline->run([&] { produce(); },
-                [&](Value warpgroup) { consume(warpgroup); });
+                [&](Value warpgroup) { consume(warpgroup); },
+                [&](Value thread) { assist(thread); });
   LLVM::ReturnOp::create(b, ValueRange());
   return kernel;
+}
+
+void BlastMixBuilder::forEachTile(
+    ValueRange ring,
+    function_ref<SmallVector<Value>(TilePosition, ValueRange)> body) {
+  b.forLoop(group, numTiles, groups, ring, [&](Value index, ValueRange ring) {
+    return body(locateTile(b, index, tilesM,
+                           llvm::divideCeil(problem.rank, schedule.tileN),
+                           /*batch=*/1, schedule.groupM, schedule.tileM,
+                           schedule.tileN),
+                ring);
+  });
 }
 
 void BlastMixBuilder::produce() {
   // What an earlier kernel wrote is read from here on.
   b.waitForPrerequisiteGrids();
-  b.forLoop(b.blockIdx(), numTiles, b.gridDim(), pipeline->startProducing(),
-            [&](Value index, ValueRange ring) {
-              TilePosition tile = locate(index);
-              return b.forLoop(
-                  b.i32(0), b.i32(problem.bIn), b.i32(shape.products), ring,
+  Value first = b.mul(member, getOwn());
+  SmallVector<Value> carried{b.i32(0)};
+  llvm::append_range(carried, pipeline->startProducing());
+  forEachTile(carried, [&](TilePosition tile, ValueRange carried) {
+    SmallVector<Value> ring =
+        b.forLoop(first, b.add(first, getOwn()), b.i32(1), carried.drop_front(),
                   [&](Value j, ValueRange ring) {
                     return pipeline->produce(ring, x, vt, tile.row, tile.col, j,
                                              b.i32(getSteps()));
                   });
-            });
+    if (getTaken() > 0) {
+      waitForKept(carried[0]);
+      ring = b.forLoop(member, b.i32(getParts()), b.i32(schedule.split), ring,
+                       [&](Value index, ValueRange ring) {
+                         return bring(ring, scratch, index);
+                       });
+    }
+    SmallVector<Value> next{b.bitXor(carried[0], b.i32(1))};
+    llvm::append_range(next, ring);
+    return next;
+  });
 }
 
 void BlastMixBuilder::consume(Value warpgroup) {
-  bool isOneTeam = getTeams() == 1;
-  Value team = isOneTeam ? b.i32(0) : warpgroup;
-  Value first = isOneTeam ? warpgroup : b.i32(0);
-  Value base =
-      b.offset(pipeline->getStorage(), b.mul(team, mixer->getTileBytes()));
-  Value thread = b.add(b.threadIdx(), -kWarpgroup);
-  // One thread of the team stores.
-  Value isStoring =
-      isOneTeam ? b.isEqual(thread, 0) : pipeline->isStoringThread();
-  Value warp = b.div(isOneTeam ? thread : b.rem(thread, kWarpgroup), 32);
-  b.forLoop(
-      b.blockIdx(), numTiles, b.gridDim(), pipeline->startConsuming(),
-      [&](Value index, ValueRange carried) {
-        SmallVector<Value> ring = b.forLoop(
-            first, b.i32(problem.bIn), b.i32(shape.products), carried,
-            [&](Value j, ValueRange values) {
-              SmallVector<Value> ring(values);
-              SmallVector<Value> product =
-                  pipeline->consume(warpgroup, ring, b.i32(getSteps()));
-              // Before the first: the last tile has been copied out.
-              Value isFirst =
-                  arith::CmpIOp::create(b, arith::CmpIPredicate::eq, j, first);
-              b.ifThen(isFirst, [&] {
-                b.ifThen(isStoring,
-                         [&] { b.waitForStores(0, /*readOnly=*/true); });
-                syncTeam(team);
-              });
-              Value target = b.offset(base, b.mul(j, mixer->getBlockBytes()));
-              for (int64_t col = 0; col < schedule.tileN; col += kStoreN)
-                pipeline->writeShared(
-                    b.offset(target, col / kStoreN * mixer->getPartBytes()),
-                    [&](int64_t block, bool lower) {
-                      int64_t element = 4 * (col / 8 + block) + 2 * lower;
-                      return b.pack(product[element], product[element + 1],
-                                    problem.elementType);
-                    });
-              return ring;
-            });
-        syncTeam(team);
-        TilePosition tile = locate(index);
-        mixer->mix(base, tile.col, warp, kConsumers * 4 / getTeams());
-        b.fenceSharedWrites();
-        syncTeam(team);
-        b.ifThen(isStoring, [&] {
-          Value row = b.add(tile.row, b.mul(team, kRowsPerWarpgroup));
-          for (int64_t i = 0; i < problem.bOut; ++i)
-            for (int64_t col = 0; col < schedule.tileN; col += kStoreN)
-              b.storeTile(
-                  z,
-                  b.offset(base, i * mixer->getBlockBytes() +
-                                     col / kStoreN * mixer->getPartBytes()),
-                  {b.add(tile.col, col), row, b.i32(i)});
-          b.commitStores();
+  lane = b.laneIdx();
+  consumer = b.add(b.threadIdx(), -kWarpgroup);
+  Value warp = b.div(consumer, 32);
+  storage =
+      b.offset(pipeline->getStorage(),
+               b.mul(warp, kPair * kRowsPerWarp * kPartN * kElementBytes));
+  // Of S, only what multiplies a rank with itself.
+  onDiagonal = b.select(arith::CmpIOp::create(b, arith::CmpIPredicate::eq,
+                                              b.rem(lane, 4), b.div(lane, 8)),
+                        b.i32(-1), b.i32(0));
+  Value steps = b.i32(getSteps());
+  Value first = b.mul(member, getOwn());
+  SmallVector<Value> carried{b.i32(0)};
+  llvm::append_range(carried, pipeline->startConsuming());
+  forEachTile(carried, [&](TilePosition tile, ValueRange carried) {
+    SmallVector<Value> ring =
+        b.forLoop(first, b.add(first, getKept(problem, schedule)), b.i32(1),
+                  carried.drop_front(), [&](Value j, ValueRange values) {
+                    SmallVector<Value> ring(values);
+                    keep(scratch, j, pipeline->consume(warpgroup, ring, steps));
+                    return ring;
+                  });
+    if (getTaken() > 0) {
+      b.fenceGlobalWrites();
+      b.syncWarp();
+      b.ifThen(b.isEqual(lane, 0), [&] { b.arrive(kept); });
+    }
+    tile.row = b.add(tile.row, b.mul(warp, kRowsPerWarp));
+    if (isLastKept(problem, schedule)) {
+      b.wait(scalesFull, carried[0]);
+      ring = b.forLoop(member, b.i32(getParts()), b.i32(schedule.split), ring,
+                       [&](Value index, ValueRange values) {
+                         SmallVector<Value> ring(values);
+                         mix(take(ring), index, tile);
+                         return ring;
+                       });
+    } else {
+      SmallVector<Value> product = pipeline->consume(warpgroup, ring, steps);
+      SmallVector<Words> last;
+      for (int64_t index = 0; index < getParts(); ++index)
+        last.push_back(packPart(product, index));
+      b.wait(scalesFull, carried[0]);
+      for (int64_t index = 0; index < getParts(); ++index) {
+        SmallVector<Words> y = take(ring);
+        y.push_back(last[index]);
+        mix(y, b.i32(index), tile);
+      }
+    }
+    b.syncWarp();
+    b.ifThen(b.isEqual(lane, 0), [&] { b.arrive(scalesEmpty); });
+    SmallVector<Value> next{b.bitXor(carried[0], b.i32(1))};
+    llvm::append_range(next, ring);
+    return next;
+  });
+}
+
+void BlastMixBuilder::waitForKept(Value parity) {
+  b.wait(kept, parity);
+  if (schedule.split > 1) {
+    // Each launch adds the number of blocks.
+    Value counter = b.offset(counters, b.mul(group, 4));
+    Value before = b.atomicAdd(counter, b.i32(1));
+    Value target =
+        b.mul(b.add(b.div(before, schedule.split), 1), schedule.split);
+    b.repeatUntil({}, [&]() -> SmallVector<Value> {
+      Value ahead = b.sub(b.loadAcquire(counter), target);
+      return {
+          arith::CmpIOp::create(b, arith::CmpIPredicate::sge, ahead, b.i32(0))};
+    });
+  }
+  b.fenceGlobalWrites();
+}
+
+BlastMixBuilder::Words BlastMixBuilder::packPart(ArrayRef<Value> product,
+                                                 int64_t index) {
+  Words words;
+  for (int64_t i = 0; i < getWords(); ++i) {
+    int64_t element = (index * getWords() + i) * 2;
+    words.push_back(
+        b.pack(product[element], product[element + 1], problem.elementType));
+  }
+  return words;
+}
+
+Value BlastMixBuilder::getPart(Value scratch, Value j, Value index) {
+  return b.offset(scratch,
+                  b.mul(b.add(b.mul(j, getParts()), index), getPartBytes()));
+}
+
+void BlastMixBuilder::keep(Value scratch, Value j, ArrayRef<Value> product) {
+  for (int64_t index = 0; index < getParts(); ++index) {
+    Value pointer = b.offset(getPart(scratch, j, b.i32(index)),
+                             b.mul(consumer, kVectorBytes));
+    Words words = packPart(product, index);
+    for (int64_t i = 0; i < getWords(); i += 4)
+      b.storeGlobal(ArrayRef(words).slice(i, 4),
+                    b.offset(pointer, i / 4 * kVectorBytes * kConsumerThreads));
+  }
+}
+
+SmallVector<Value> BlastMixBuilder::bring(ValueRange ring, Value scratch,
+                                          Value index) {
+  SmallVector<Value> next(ring);
+  for (int64_t j = 0; j < getTaken(); j += getTakenInStage()) {
+    int64_t count = std::min(getTakenInStage(), getTaken() - j);
+    next = pipeline->fill(next, count * getPartBytes(),
+                          [&](Value stage, Value full) {
+                            for (int64_t i = 0; i < count; ++i)
+                              b.loadBulk(b.offset(stage, i * getPartBytes()),
+                                         getPart(scratch, b.i32(j + i), index),
+                                         getPartBytes(), full);
+                          });
+  }
+  return next;
+}
+
+SmallVector<BlastMixBuilder::Words>
+BlastMixBuilder::take(SmallVector<Value> &ring) {
+  SmallVector<Words> y;
+  auto type = VectorType::get(4, b.getI32Type());
+  for (int64_t j = 0; j < getTaken(); j += getTakenInStage()) {
+    int64_t count = std::min(getTakenInStage(), getTaken() - j);
+    ring = pipeline->drain(ring, [&](Value stage) {
+      for (int64_t i = 0; i < count; ++i) {
+        Words words;
+        for (int64_t vector = 0; vector < getWords() / 4; ++vector) {
+          Value loaded =
+              b.load(type, b.offset(stage, b.add(b.mul(consumer, kVectorBytes),
+                                                 i * getPartBytes() +
+                                                     vector * kVectorBytes *
+                                                         kConsumerThreads)));
+          for (int64_t word = 0; word < 4; ++word)
+            words.push_back(b.extract(loaded, word));
+        }
+        y.push_back(words);
+      }
+    });
+  }
+  return y;
+}
+
+void BlastMixBuilder::assist(Value thread) {
+  // S may be what an earlier kernel wrote.
+  b.waitForPrerequisiteGrids();
+  int64_t blocks = schedule.tileN / 8;
+  Value isFirstLane = b.isEqual(b.rem(thread, 32), 0);
+  forEachTile(ValueRange{b.i32(1)}, [&](TilePosition tile, ValueRange carried) {
+    b.wait(scalesEmpty, carried[0]);
+    b.forLoop(
+        thread, b.i32(getPairs() * kPair * blocks * 4), b.i32(kAssistants), {},
+        [&](Value index, ValueRange) -> SmallVector<Value> {
+          // Two ranks of a block row.
+          Value ranks = b.rem(index, 4);
+          Value block = b.rem(b.div(index, 4), blocks);
+          Value i = b.div(index, 4 * blocks);
+          // What lies beyond the matrix is not stored.
+          Value rank =
+              b.min(b.add(tile.col, b.mul(block, 8)), b.i32(problem.rank - 8));
+          Value row = b.mul(b.min(i, b.i32(problem.bOut - 1)), problem.bIn);
+          Value source =
+              b.offset(s, b.mul(b.add(b.add(b.mul(row, problem.rank), rank),
+                                      b.mul(ranks, 2)),
+                                kElementBytes));
+          Value target = b.offset(
+              getScales(b.div(i, kPair), block),
+              b.mul(b.add(b.mul(ranks, kPair), b.rem(i, kPair)), kVectorBytes));
+          for (int64_t j = 0; j < problem.bIn; j += kQuad) {
+            Words loaded;
+            for (int64_t next = j; next < j + kQuad; ++next)
+              loaded.push_back(
+                  next < problem.bIn
+                      ? b.load(b.getI32Type(),
+                               b.offset(source,
+                                        next * problem.rank * kElementBytes),
+                               /*invariant=*/true)
+                      : b.i32(0));
+            Value words =
+                LLVM::UndefOp::create(b, VectorType::get(4, b.getI32Type()));
+            for (int64_t word = 0; word < 4; ++word)
+              words = LLVM::InsertElementOp::create(
+                  b, words,
+                  b.interleave(loaded[word % 2 * 2], loaded[word % 2 * 2 + 1],
+                               word / 2),
+                  b.i32(word));
+            b.store(words, b.offset(target, j / kQuad * kScaleBytes));
+          }
+          return {};
         });
-        return ring;
-      });
-  // Shared memory must outlive the copies from it.
-  b.ifThen(isStoring, [&] { b.waitForStores(0, /*readOnly=*/false); });
+    b.syncWarp();
+    b.ifThen(isFirstLane, [&] { b.arrive(scalesFull); });
+    return SmallVector<Value>{b.bitXor(carried[0], b.i32(1))};
+  });
+}
+
+Value BlastMixBuilder::getScales(Value pair, Value block) {
+  return b.offset(scales, b.mul(b.add(b.mul(pair, schedule.tileN / 8), block),
+                                getQuads() * kScaleBytes));
+}
+
+void BlastMixBuilder::mix(ArrayRef<Words> y, Value index, TilePosition tile) {
+  // The first operands of the products: for each block of 8 ranks, the even
+  // and the odd ones, and each four block columns.
+  Operands tokens;
+  for (int64_t block = 0; block < kBlocks; ++block)
+    for (int64_t odd = 0; odd < 2; ++odd)
+      for (int64_t j = 0; j < problem.bIn; j += kQuad) {
+        Words &words = tokens.emplace_back();
+        auto get = [&](int64_t j, int64_t lower) {
+          return j < problem.bIn ? y[j][2 * block + lower] : b.i32(0);
+        };
+        for (int64_t next = j; next < j + kQuad; next += 2)
+          for (int64_t lower = 0; lower < 2; ++lower)
+            words.push_back(
+                b.interleave(get(next, lower), get(next + 1, lower), odd));
+      }
+  if (getPairs() * kPair <= kQuad)
+    for (int64_t pair = 0; pair < getPairs(); ++pair)
+      mixPair(tokens, b.i32(pair), index, tile);
+  else
+    b.forLoop(b.i32(0), b.i32(getPairs()), b.i32(1), {},
+              [&](Value pair, ValueRange) -> SmallVector<Value> {
+                mixPair(tokens, pair, index, tile);
+                return {};
+              });
+}
+
+void BlastMixBuilder::mixPair(ArrayRef<Words> tokens, Value pair, Value index,
+                              TilePosition tile) {
+  Value source = b.offset(
+      getScales(pair, b.mul(index, kBlocks)),
+      b.mul(b.add(b.mul(b.rem(lane, 4), kPair), b.rem(b.div(lane, 4), kPair)),
+            kVectorBytes));
+  constexpr int64_t bytes = kRowsPerWarp * kPartN * kElementBytes;
+  auto type = VectorType::get(4, b.getI32Type());
+  Words words[kPair];
+  for (int64_t block = 0; block < kBlocks; ++block) {
+    // Of the even ranks and of the odd ones.
+    std::array<Value, 4> sums[2];
+    Value zero = b.f32(0);
+    sums[0] = sums[1] = {zero, zero, zero, zero};
+    for (int64_t quad = 0; quad < getQuads(); ++quad) {
+      Value loaded = b.load(
+          type, b.offset(source, (block * getQuads() + quad) * kScaleBytes));
+      for (int64_t odd = 0; odd < 2; ++odd) {
+        Words factor;
+        for (int64_t half = 0; half < 2; ++half)
+          factor.push_back(
+              b.bitAnd(b.extract(loaded, 2 * odd + half), onDiagonal));
+        sums[odd] =
+            b.multiplySmall(tokens[(2 * block + odd) * getQuads() + quad],
+                            factor, sums[odd], problem.elementType);
+      }
+    }
+    for (int64_t lower = 0; lower < 2; ++lower)
+      for (int64_t next = 0; next < kPair; ++next)
+        words[next].push_back(b.pack(sums[0][2 * lower + next],
+                                     sums[1][2 * lower + next],
+                                     problem.elementType));
+  }
+  // All lanes have copied out what was there.
+  b.syncWarp();
+  for (int64_t next = 0; next < kPair; ++next)
+    for (int64_t block = 0; block < kBlocks; block += 2)
+      writeShared(b.offset(storage, next * bytes), block,
+                  ArrayRef(words[next]).slice(2 * block, 4));
+  b.syncWarp();
+  for (int64_t next = 0; next < kPair; ++next) {
+    Value i = b.add(b.mul(pair, kPair), next);
+    auto copy = [&] {
+      copyOut(b.offset(storage, next * bytes), i,
+              b.add(tile.col, b.mul(index, kPartN)), tile.row);
+    };
+    if (next == 0 || problem.bOut % kPair == 0)
+      copy();
+    else
+      b.ifThen(b.isLess(i, b.i32(problem.bOut)), copy);
+  }
+}
+
+/// The byte of a warp's 16 rows at which the 16 bytes `chunk` of `row` lie.
+Value BlastMixBuilder::getSharedBytes(Value row, Value chunk) {
+  // 4 chunks of two rows share the banks.
+  Value swizzled = b.bitXor(chunk, b.rem(b.div(row, 2), 4));
+  return b.add(b.mul(row, kPartN * kElementBytes), b.mul(swizzled, 16));
+}
+
+void BlastMixBuilder::copyOut(Value source, Value i, Value rank, Value row) {
+  int64_t chunks = kPartN / 8, rows = 32 / chunks;
+  Value chunk = b.rem(lane, chunks), rowOfLane = b.div(lane, chunks);
+  Value column = b.add(rank, b.mul(chunk, 8));
+  Value token = b.add(row, rowOfLane);
+  auto extend = [&](Value value) -> Value {
+    return arith::ExtUIOp::create(b, b.getI64Type(), value);
+  };
+  Value index = arith::AddIOp::create(
+      b, arith::MulIOp::create(b, extend(i), extend(tokens)), extend(token));
+  index = arith::AddIOp::create(
+      b, arith::MulIOp::create(b, index, b.i64(problem.rank * kElementBytes)),
+      extend(b.mul(column, kElementBytes)));
+  Value target = b.offset(z, index);
+  // Tokens of the lane's that are there.
+  Value count = b.select(b.isLess(column, b.i32(problem.rank)),
+                         b.sub(tokens, b.min(token, tokens)), b.i32(0));
+  auto type = VectorType::get(4, b.getI32Type());
+  for (int64_t offset = 0; offset < kRowsPerWarp; offset += rows)
+    b.ifThen(b.isLess(b.i32(offset), count), [&] {
+      Value words = b.load(
+          type,
+          b.offset(source, getSharedBytes(b.add(rowOfLane, offset), chunk)));
+      b.store(words, b.offset(target, offset * problem.rank * kElementBytes));
+    });
+}
+
+void BlastMixBuilder::writeShared(Value target, int64_t block,
+                                  ArrayRef<Value> words) {
+  Value chunk = b.add(b.div(lane, 16), block);
+  b.storeMatrices(b.offset(target, getSharedBytes(b.rem(lane, 16), chunk)),
+                  words);
 }
 
 Kernel structured::buildBlastMix(gpu::GPUModuleOp module, StringRef name,

@@ -220,6 +220,17 @@ void HopperBuilder::loadTile(Value target, Value descriptor,
             {toInt(target), descriptor, coordinates[0], coordinates[1],
              coordinates[2], toInt(barrier)});
 }
+void HopperBuilder::loadBulk(Value target, Value source, int64_t bytes,
+                             Value barrier) {
+  auto toInt = [&](Value pointer) -> Value {
+    return LLVM::PtrToIntOp::create(*this, getI32Type(), pointer);
+  };
+  inlineAsm(Type(),
+            "cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes "
+            "[$0], [$1], $2, [$3];",
+            "r,l,r,r,~{memory}",
+            {toInt(target), source, i32(bytes), toInt(barrier)});
+}
 void HopperBuilder::storeTile(Value descriptor, Value source,
                               ValueRange coordinates) {
   NVVM::CpAsyncBulkTensorSharedCTAToGlobalOp::create(
@@ -235,6 +246,9 @@ void HopperBuilder::waitForStores(int64_t pending, bool readOnly) {
 }
 void HopperBuilder::fenceSharedWrites() {
   inlineAsm(Type(), "fence.proxy.async.shared::cta;", "~{memory}", {});
+}
+void HopperBuilder::fenceGlobalWrites() {
+  inlineAsm(Type(), "fence.proxy.async.global;", "~{memory}", {});
 }
 
 //===----------------------------------------------------------------------===//
@@ -447,6 +461,12 @@ SmallVector<Value> HopperBuilder::loadGlobal(Value pointer, Value valid,
         LLVM::ExtractValueOp::create(*this, results, ArrayRef<int64_t>(i)));
   return words;
 }
+void HopperBuilder::storeGlobal(ArrayRef<Value> words, Value pointer) {
+  SmallVector<Value> operands{pointer};
+  operands.append(words.begin(), words.end());
+  inlineAsm(Type(), "st.global.cg.v4.b32 [$0], {$1, $2, $3, $4};",
+            "l,r,r,r,r,~{memory}", operands);
+}
 void HopperBuilder::copyAsync(Value target, Value source) {
   inlineAsm(Type(), "cp.async.ca.shared.global [$0], [$1], 4;", "r,l",
             {LLVM::PtrToIntOp::create(*this, getI32Type(), target), source});
@@ -471,6 +491,19 @@ void HopperBuilder::storeRelaxed(Value low, Value high, Value pointer) {
             "{ .reg .b64 both; mov.b64 both, {$1, $2}; "
             "st.relaxed.gpu.global.b64 [$0], both; }",
             "l,r,r,~{memory}", {pointer, low, high});
+}
+
+void HopperBuilder::fenceDevice() {
+  inlineAsm(Type(), "fence.acq_rel.gpu;", "~{memory}", {});
+}
+Value HopperBuilder::atomicAdd(Value pointer, Value value) {
+  return inlineAsm(getI32Type(),
+                   "atom.acq_rel.gpu.global.add.u32 $0, [$1], $2;",
+                   "=r,l,r,~{memory}", {pointer, value});
+}
+Value HopperBuilder::loadAcquire(Value pointer) {
+  return inlineAsm(getI32Type(), "ld.acquire.gpu.global.u32 $0, [$1];",
+                   "=r,l,~{memory}", {pointer});
 }
 
 Value HopperBuilder::load(Type type, Value pointer, bool invariant) {

@@ -93,12 +93,17 @@ public:
   void prefetchDescriptor(Value descriptor);
   void loadTile(Value target, Value descriptor, ValueRange coordinates,
                 Value barrier);
+  /// Brings `bytes` bytes, a multiple of 16, that lie one after the other.
+  void loadBulk(Value target, Value source, int64_t bytes, Value barrier);
   void storeTile(Value descriptor, Value source, ValueRange coordinates);
   void commitStores();
   /// Waits until at most `pending` groups of stores have still to read shared
   /// memory, or to finish if not `readOnly`.
   void waitForStores(int64_t pending, bool readOnly);
   void fenceSharedWrites();
+  /// What is written to global memory before it, by this thread or seen by it,
+  /// is there for the copy engine.
+  void fenceGlobalWrites();
 
   // Warpgroup products.
   /// The descriptor (i64) of a tile of 64 columns of 2 bytes at `address`, with
@@ -146,6 +151,8 @@ public:
   /// the kernel's grid and those before it do not write is `invariant`.
   llvm::SmallVector<Value> loadGlobal(Value pointer, Value valid,
                                       bool invariant);
+  /// Four i32 to global memory, past the L1 cache.
+  void storeGlobal(llvm::ArrayRef<Value> words, Value pointer);
   /// Copies 4 bytes of global memory to shared memory.
   void copyAsync(Value target, Value source);
   /// Waits for the thread's copies.
@@ -155,6 +162,13 @@ public:
   std::pair<Value, Value> loadRelaxed(Value pointer);
   /// One i64 (two i32), for `loadRelaxed` in any thread of the device.
   void storeRelaxed(Value low, Value high, Value pointer);
+  /// Orders what the thread has written before what it writes next, for all
+  /// threads of the device.
+  void fenceDevice();
+  /// Adds to an i32 of global memory, and gives what it was.
+  Value atomicAdd(Value pointer, Value value);
+  /// An i32, after which all is seen that was written before it.
+  Value loadAcquire(Value pointer);
   /// Runs `body` until the condition that it gives first holds; gives the
   /// values that follow.
   llvm::SmallVector<Value>

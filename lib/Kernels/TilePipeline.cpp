@@ -21,7 +21,8 @@ TilePipeline::TilePipeline(HopperBuilder &builder,
 }
 
 void TilePipeline::run(function_ref<void()> produce,
-                       function_ref<void(Value warpgroup)> consume) {
+                       function_ref<void(Value warpgroup)> consume,
+                       function_ref<void(Value thread)> assist) {
   Value thread = b.threadIdx();
   b.ifThen(b.isEqual(thread, 0), [&] {
     // One arrival of each warp that multiplies.
@@ -38,6 +39,9 @@ void TilePipeline::run(function_ref<void()> produce,
       [&] {
         b.setMaxRegisters(areTwo ? 40 : 32, /*increase=*/false);
         b.ifThen(b.isEqual(thread, 0), [&] { produce(); });
+        if (assist)
+          b.ifThen(b.isLess(b.i32(kWarpgroup - kAssistants - 1), thread),
+                   [&] { assist(b.add(thread, kAssistants - kWarpgroup)); });
       },
       [&] {
         b.setMaxRegisters(areTwo ? 232 : 160, /*increase=*/true);
@@ -52,20 +56,15 @@ void TilePipeline::release(Value stage, Value condition) {
 SmallVector<Value> TilePipeline::produce(ValueRange ring, Value descriptorA,
                                          Value descriptorB, Value rowA,
                                          Value rowB, Value z, Value steps) {
-  return produce(
-      ring, steps,
-      [&](Value step, Value stage, Value full,
-          ValueRange) -> SmallVector<Value> {
-        Value k = b.mul(step, kTileK);
-        for (int64_t product = 0; product < shape.products; ++product) {
-          Value tile = b.offset(stage, product * shape.getProductBytes());
-          Value zOfProduct = b.add(z, product);
-          b.loadTile(tile, descriptorA, {k, rowA, zOfProduct}, full);
-          b.loadTile(b.offset(tile, getOffsetB()), descriptorB,
-                     {k, rowB, zOfProduct}, full);
-        }
-        return {};
-      });
+  return produce(ring, steps,
+                 [&](Value step, Value stage, Value full,
+                     ValueRange) -> SmallVector<Value> {
+                   Value k = b.mul(step, kTileK);
+                   b.loadTile(stage, descriptorA, {k, rowA, z}, full);
+                   b.loadTile(b.offset(stage, getOffsetB()), descriptorB,
+                              {k, rowB, z}, full);
+                   return {};
+                 });
 }
 
 SmallVector<Value> TilePipeline::produce(
@@ -86,11 +85,28 @@ SmallVector<Value> TilePipeline::produce(
 }
 
 SmallVector<Value>
+TilePipeline::fill(ValueRange ring, int64_t bytes,
+                   function_ref<void(Value stage, Value full)> load) {
+  b.wait(stageRing.getEmpty(ring[0]), ring[1]);
+  Value full = stageRing.getFull(ring[0]);
+  b.arriveExpectBytes(full, bytes);
+  load(getStage(ring[0]), full);
+  return stageRing.advance(ring);
+}
+
+SmallVector<Value> TilePipeline::drain(ValueRange ring,
+                                       function_ref<void(Value stage)> read) {
+  b.wait(stageRing.getFull(ring[0]), ring[1]);
+  read(getStage(ring[0]));
+  b.syncWarp();
+  release(ring[0], b.isEqual(lane, 0));
+  return stageRing.advance(ring);
+}
+
+SmallVector<Value>
 TilePipeline::consume(Value warpgroup, SmallVector<Value> &ring, Value steps) {
   constexpr int64_t rowBytes = kRowsPerWarpgroup * kTileK * kElementBytes;
-  Value offsetA =
-      b.mul(warpgroup, shape.products > 1 ? shape.getProductBytes() : rowBytes);
-  Value offsetB = b.add(shape.products > 1 ? offsetA : b.i32(0), getOffsetB());
+  Value offsetA = b.mul(warpgroup, rowBytes);
   Value isFirstLane = b.isEqual(lane, 0);
   SmallVector<Value> carried = ring;
   carried.push_back(b.zeroAccumulators(shape.tileN));
@@ -101,7 +117,7 @@ TilePipeline::consume(Value warpgroup, SmallVector<Value> &ring, Value steps) {
         Value descriptorA =
             b.matrixDescriptor(b.offset(getStage(stage), offsetA));
         Value descriptorB =
-            b.matrixDescriptor(b.offset(getStage(stage), offsetB));
+            b.matrixDescriptor(b.offset(getStage(stage), getOffsetB()));
         b.fenceProducts();
         for (int64_t k = 0; k < kTileK; k += 16) {
           // In units of 16 bytes.

@@ -23,25 +23,24 @@ inline constexpr int64_t kStoreN = 64;
 inline constexpr int64_t kElementBytes = 2;
 inline constexpr int64_t kWarpgroup = 128;
 inline constexpr int64_t kRowsPerWarpgroup = 64;
+/// Threads of the warpgroup that does not multiply, without the warp of the
+/// thread that has tiles brought.
+inline constexpr int64_t kAssistants = 96;
 
 /// The sizes of the tiles and of the ring, and where they lie in shared memory.
 struct TilePipelineShape {
   int64_t tileM, tileN, stages;
   mlir::Type elementType;
-  /// Products that are made at the same time, each by a warpgroup of its own:
-  /// 2 for tiles of 64 rows; else 1, and each warpgroup has 64 rows.
-  int64_t products = 1;
   /// Bytes of shared memory that each warpgroup has for storing.
   int64_t storeBytes = kStoreBuffers * kStoreBytes;
 
   /// Warpgroups that multiply.
-  int64_t getConsumers() const { return products * tileM / kRowsPerWarpgroup; }
+  int64_t getConsumers() const { return tileM / kRowsPerWarpgroup; }
   /// f32 accumulators of a thread for one tile.
   int64_t getAccumulators() const { return tileN / 2; }
-  int64_t getProductBytes() const {
+  int64_t getStageBytes() const {
     return (tileM + tileN) * kTileK * kElementBytes;
   }
-  int64_t getStageBytes() const { return products * getProductBytes(); }
   /// Tiles of 64 rows and kStoreN columns that a warpgroup has for storing.
   static constexpr int64_t kStoreBuffers = 2;
   static constexpr int64_t kStoreBytes =
@@ -62,9 +61,11 @@ public:
                mlir::Value shared);
 
   /// Makes the barriers and divides the block: `produce` is for one thread,
-  /// `consume` for each warpgroup that multiplies, by its number.
+  /// `consume` for each warpgroup that multiplies, by its number, and `assist`,
+  /// if there is one, for the kAssistants threads that are left, by theirs.
   void run(llvm::function_ref<void()> produce,
-           llvm::function_ref<void(mlir::Value warpgroup)> consume);
+           llvm::function_ref<void(mlir::Value warpgroup)> consume,
+           llvm::function_ref<void(mlir::Value thread)> assist = {});
 
   /// Where both sides start in the ring (StageRing).
   llvm::SmallVector<mlir::Value> startProducing() {
@@ -75,8 +76,7 @@ public:
   }
 
   /// Brings tiles for `steps` steps of k of A and B, whose descriptors are
-  /// (k, rows, z), into the ring: of product z, or of z and z + 1. The ring
-  /// afterwards.
+  /// (k, rows, z), into the ring. The ring afterwards.
   llvm::SmallVector<mlir::Value> produce(mlir::ValueRange ring,
                                          mlir::Value descriptorA,
                                          mlir::Value descriptorB,
@@ -93,11 +93,20 @@ public:
               mlir::ValueRange carried)>
               load);
 
+  /// One stage of something else: `load` has `bytes` bytes brought to it.
+  llvm::SmallVector<mlir::Value>
+  fill(mlir::ValueRange ring, int64_t bytes,
+       llvm::function_ref<void(mlir::Value stage, mlir::Value full)> load);
+  /// The other side, in each warp: `read` reads it.
+  llvm::SmallVector<mlir::Value>
+  drain(mlir::ValueRange ring,
+        llvm::function_ref<void(mlir::Value stage)> read);
+
   /// From a tile of A to that of B.
   int64_t getOffsetB() const { return shape.tileM * kTileK * kElementBytes; }
 
   /// Multiplies them, at least one step: the accumulators, f32, of the
-  /// warpgroup's 64 rows or product.
+  /// warpgroup's 64 rows.
   llvm::SmallVector<mlir::Value> consume(mlir::Value warpgroup,
                                          llvm::SmallVector<mlir::Value> &ring,
                                          mlir::Value steps);

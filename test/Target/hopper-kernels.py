@@ -5,6 +5,8 @@
 # RUN: rm -rf %t && mkdir %t
 # RUN: %python %s > %t/layers.mlir
 # RUN: structured-compile %t/layers.mlir --target=cuda --costs=none --emit=cubin -o %t/layers.cubin --remarks > %t/remarks 2>&1
+# RUN: %python %s mix > %t/mix.mlir
+# RUN: structured-compile %t/mix.mlir --target=cuda --costs=none --blast-kernel=unfused --emit=cubin -o %t/mix.cubin --remarks >> %t/remarks 2>&1
 # RUN: FileCheck %s < %t/remarks
 # RUN: grep -c "kernel 'blast_stages12_[0-9]*': .*; 0 bytes spill stores, 0 bytes spill loads" %t/remarks | FileCheck %s --check-prefix=FUSED
 # RUN: grep -c "kernel 'blast_stage2_[0-9]*': .*; 0 bytes spill stores, 0 bytes spill loads" %t/remarks | FileCheck %s --check-prefix=MIX
@@ -17,15 +19,20 @@ One layer for each kind: (b_out, b_in, r, T), by element type.
 """
 # CHECK-NOT: {{[1-9][0-9]*}} bytes spill
 # CHECK-NOT: wgmma{{.*}}serial
-# FUSED: {{^}}14{{$}}
-# MIX: {{^}}8{{$}}
+# FUSED: {{^}}30{{$}}
+# MIX: {{^}}12{{$}}
 # DECODE: {{^}}14{{$}}
 # GBLR: {{^}}6{{$}}
 # CUBIN: Machine: {{.*}}(0xBE)
 
+import sys
+
 FUSED = [(1, 1, 64, 512), (2, 2, 1024, 4096), (2, 2, 1000, 300), (2, 1, 96, 512),
-         (1, 2, 96, 512), (2, 2, 64, None), (4, 4, 64, 512)]
-MIX = [(3, 5, 88, 512), (8, 8, 1000, 300), (16, 16, 64, 512), (16, 12, 96, None)]
+         (1, 2, 96, 512), (2, 2, 64, None), (4, 4, 64, 512), (4, 4, 1008, 4096),
+         (4, 4, 1008, 1024), (3, 5, 88, 512), (8, 8, 1000, 4096), (8, 8, 1000, 300),
+         (16, 16, 64, 512), (16, 16, 992, 4096), (16, 12, 96, None)]
+MIX = [(2, 2, 1000, 512), (4, 4, 1008, 4096), (3, 5, 88, 512), (8, 8, 1000, 300), (16, 16, 64, 512),
+       (16, 12, 96, None)]
 DECODE = [(1, 1, 8, 1), (2, 2, 1024, 1), (16, 16, 1024, 1), (16, 16, 1024, 4), (3, 5, 88, 7),
           (16, 16, 1000, 16), (64, 48, 512, 9)]
 
@@ -51,9 +58,12 @@ def layer(name, dtype, b_out, b_in, rank, tokens):
 """
 
 
+mix = sys.argv[1:] == ["mix"]
 for dtype in ("bf16", "f16"):
-    for index, sizes in enumerate(FUSED + MIX + DECODE):
+    for index, sizes in enumerate(MIX if mix else FUSED + DECODE):
         print(layer(f"{dtype}_{index}", dtype, *sizes))
+    if mix:
+        continue
     # The second product adds to zeros or, in the other layer, to an argument.
     x, y = f"tensor<2048x72x{dtype}>", f"tensor<2048x200x{dtype}>"
     for init in ("%y0", "%zeros"):

@@ -804,10 +804,12 @@ def BlastToHopper : Pass<"structured-blast-to-hopper", "::mlir::ModuleOp"> {
   let summary = "lower BLAST layers on memrefs to tensor-core kernels for Hopper";
   let description = [{
     Replaces the first two stages of `structured.blast.matmul` by a kernel
-    generated for the layer's sizes (Structured/Kernels/Hopper.h), in which Y
-    stays in shared memory, and the third by a contraction of Z and U. A layer
-    of more blocks than `max-fused-blocks` becomes a contraction, a kernel for
-    the second stage, and a contraction. `structured-matmuls-to-cublas` takes
+    generated for the layer's sizes (Structured/Kernels/Hopper.h), with memory
+    in which its thread blocks put parts of Y aside, and the third by a
+    contraction of Z and U. If there are fewer tiles than `multiprocessors` and
+    the number of tokens is static, several thread blocks share a tile and wait
+    for each other. A layer of more blocks than `max-fused-blocks` becomes a
+    contraction, a kernel for the second stage, and a contraction. `structured-matmuls-to-cublas` takes
     the contractions. Y and Z are rounded to the factors' element type, which
     must be f16 or bf16; sums are in f32.
 
@@ -833,7 +835,9 @@ def BlastToHopper : Pass<"structured-blast-to-hopper", "::mlir::ModuleOp"> {
 
     ```mlir
     %z = memref.alloc() : memref<2x512x64xbf16>
-    call @blast_stages12(%x, %vt, %s, %z) : …
+    %kept = memref.alloc() : memref<65536xi8>
+    call @blast_stages12(%x, %vt, %s, %z, %kept) : …
+    memref.dealloc %kept : memref<65536xi8>
     linalg.contract … ins(%z, %u : …) outs(%y3 : …)
     memref.dealloc %z : memref<2x512x64xbf16>
     ```
@@ -860,10 +864,9 @@ def BlastToHopper : Pass<"structured-blast-to-hopper", "::mlir::ModuleOp"> {
   let options = [
     Option<"minTokens", "min-tokens", "int64_t", /*default=*/"256",
            "Leave layers with fewer tokens, but for at most 16">,
-    Option<"maxFusedBlocks", "max-fused-blocks", "int64_t", /*default=*/"4",
+    Option<"maxFusedBlocks", "max-fused-blocks", "int64_t", /*default=*/"16",
            "Block rows and columns up to which the first two stages are one "
-           "kernel; with more, its tiles are so small that it is slower than two "
-           "(docs/Hopper.md)">,
+           "kernel">,
     Option<"maxDecodeTokens", "max-decode-tokens", "int64_t", /*default=*/"16",
            "Tokens up to which one kernel computes the layer, at most 16">,
     Option<"costs", "costs", "std::string", /*default=*/"\"\"",

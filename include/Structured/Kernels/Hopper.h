@@ -148,12 +148,14 @@ struct BlastProblem {
 
 /// How the first two stages are cut up.
 struct BlastMixSchedule {
-  /// A tile is tileM tokens, 64 or 128, by tileN ranks, 64 or 128, of all block
+  /// A tile is tileM tokens, 128, by tileN ranks, 64 to 256, of all block
   /// columns and rows.
   int64_t tileM = 128;
-  int64_t tileN = 128;
-  int64_t stages = 3;
+  int64_t tileN = 256;
+  int64_t stages = 4;
   int64_t groupM = 16;
+  /// Thread blocks that share a tile, each with bIn / split block columns.
+  int64_t split = 1;
 };
 
 /// Why the kernel cannot be used for the problem; nullopt if it can.
@@ -163,22 +165,34 @@ std::optional<std::string> checkBlastMix(const BlastProblem &problem,
 int64_t getBlastMixSharedMemory(const BlastProblem &problem,
                                 const BlastMixSchedule &schedule);
 
-/// The largest tile that the problem's blocks leave room for, narrower if there
-/// would be fewer of them than multiprocessors, with as many stages as fit.
+/// Tiles for so many tokens. With split = 1 any number of thread blocks takes
+/// them; else there must be tiles · split blocks, which wait for each other.
+int64_t getBlastMixTiles(const BlastProblem &problem,
+                         const BlastMixSchedule &schedule, int64_t tokens);
+
+/// Bytes of device memory that each thread block has for Y.
+int64_t getBlastMixScratch(const BlastProblem &problem,
+                           const BlastMixSchedule &schedule);
+
+/// The fastest by a rough estimate, with as many stages as fit. For a number of
+/// tokens that is not known, one for many.
 BlastMixSchedule getBlastMixSchedule(const BlastProblem &problem,
-                                     std::optional<int64_t> tokens);
+                                     std::optional<int64_t> tokens,
+                                     int64_t multiprocessors);
 
 /// Adds a kernel for the first two stages of a BLAST product to `module`,
 ///
 ///     Y[j] = X[j] Vt[j]ᵀ,  Z[i, t, ρ] = Σ_j S[i, j, ρ] Y[j, t, ρ],
 ///
-/// with Y in shared memory, rounded to the element type. The third stage is a
-/// batch of `buildGemm`. `checkBlastMix` must have passed.
+/// with Y rounded to the element type. The third stage is a batch of
+/// `buildGemm`. `checkBlastMix` must have passed.
 ///
-/// Arguments, as those of `buildGemm`: the descriptors of X (q, T, b_in) with
-/// boxes (64, tileM, 1), of Vt (q, r, b_in) with (64, tileN, 1), of Z
-/// [b_out, T, r], (r, T, b_out) with (64, 64, 1); a pointer to S
-/// [b_out, b_in, r]; T (i32).
+/// Arguments: the descriptors, as those of `buildGemm`, of X (q, T, b_in) with
+/// boxes (64, tileM, 1) and of Vt (q, r, b_in) with (64, tileN, 1); pointers to
+/// Z [b_out, T, r], to S [b_out, b_in, r], to `getBlastMixScratch` bytes for
+/// each thread block, and to an i32 for each tile (used if split > 1), zero
+/// before the first launch, which launches at the same time must not share; T
+/// (i32).
 Kernel buildBlastMix(mlir::gpu::GPUModuleOp module, mlir::StringRef name,
                      const BlastProblem &problem,
                      const BlastMixSchedule &schedule);

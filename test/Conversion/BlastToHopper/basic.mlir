@@ -1,4 +1,4 @@
-// RUN: structured-opt %s --structured-blast-to-hopper --split-input-file | FileCheck %s
+// RUN: structured-opt %s --structured-blast-to-hopper="max-fused-blocks=4" --split-input-file | FileCheck %s
 
 // The example of the pass's description.
 
@@ -6,7 +6,10 @@
 // CHECK-LABEL: func.func @fused(
 // CHECK-SAME: %[[X:.*]]: memref<512x256xbf16>, %[[U:.*]]: memref<2x128x64xbf16>, %[[S:.*]]: memref<2x2x64xbf16>, %[[VT:.*]]: memref<2x64x128xbf16>, %[[Y:.*]]: memref<512x256xbf16>
 // CHECK: %[[Z:.*]] = memref.alloc() : memref<2x512x64xbf16>
-// CHECK: call @blast_stages12(%[[X]], %[[VT]], %[[S]], %[[Z]])
+// Memory for Y[0] of four thread blocks; Y[1] stays in registers.
+// CHECK: %[[KEPT:.*]] = memref.alloc() : memref<65536xi8>
+// CHECK: call @blast_stages12(%[[X]], %[[VT]], %[[S]], %[[Z]], %[[KEPT]])
+// CHECK: memref.dealloc %[[KEPT]]
 // CHECK: %[[Y3:.*]] = memref.expand_shape %[[Y]]
 // CHECK: linalg.contract {{.*}} ins(%[[Z]], %[[U]] : {{.*}}) outs(%[[Y3]]
 // CHECK: memref.dealloc %[[Z]]
@@ -32,7 +35,6 @@ func.func @fused(%x: memref<512x256xbf16>, %u: memref<2x128x64xbf16>,
 // CHECK: cp.async.bulk.tensor.3d.shared::cluster.global
 // CHECK: nvvm.setmaxregister increase 232
 // CHECK: nvvm.wgmma.mma_async {{.*}} D[<f32>, <one>], A[<bf16>, <one>, <row>], B[<bf16>, <one>, <col>]
-// CHECK: nvvm.cp.async.bulk.tensor.global.shared.cta
 // CHECK: func.func private @blast_stages12(
 // CHECK: call @structuredCudaTensorMap3D
 // CHECK: gpu.launch_func @hopper::@blast_stages12_0

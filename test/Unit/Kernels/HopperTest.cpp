@@ -110,12 +110,9 @@ TEST_F(HopperTest, BlastStagesAreBuiltForAllBlocks) {
   for (int64_t bOut = 1; bOut <= 16; ++bOut)
     for (int64_t bIn : {1, 2, 3, 7, 8, 16})
       for (std::optional<int64_t> tokens :
-           {std::optional<int64_t>(), std::optional<int64_t>(1000000)}) {
-        // Half blocks of a tile of 64 rows have a partner.
-        if (std::max(bOut, bIn) > 8 && bIn % 2)
-          continue;
+           {std::optional<int64_t>(), std::optional<int64_t>(300)}) {
         BlastProblem problem = getBlast(bOut, bIn, 1000);
-        BlastMixSchedule schedule = getBlastMixSchedule(problem, tokens);
+        BlastMixSchedule schedule = getBlastMixSchedule(problem, tokens, 132);
         ASSERT_EQ(checkBlastMix(problem, schedule), std::nullopt);
         Kernel kernel = buildBlastMix(module, "b" + std::to_string(number++),
                                       problem, schedule);
@@ -127,11 +124,23 @@ TEST_F(HopperTest, BlastStagesAreBuiltForAllBlocks) {
   EXPECT_TRUE(succeeded(verify(module)));
 }
 
-TEST_F(HopperTest, TilesAreNarrowWhereThereAreFew) {
-  BlastProblem problem = getBlast(2, 2, 1024);
-  EXPECT_EQ(getBlastMixSchedule(problem, 1024).tileN, 64);
-  EXPECT_EQ(getBlastMixSchedule(problem, 4096).tileN, 128);
-  EXPECT_EQ(getBlastMixSchedule(problem, std::nullopt).tileN, 128);
+TEST_F(HopperTest, BlocksShareTilesWhereThereAreFew) {
+  BlastProblem problem{builder.getBF16Type(), 4096, 4096, 4, 4, 1008};
+  auto get = [&](std::optional<int64_t> tokens) {
+    return getBlastMixSchedule(problem, tokens, 132);
+  };
+  EXPECT_EQ(get(4096).tileN, 256);
+  EXPECT_EQ(get(4096).split, 1);
+  EXPECT_EQ(getBlastMixTiles(problem, get(4096), 4096), 128);
+  EXPECT_EQ(get(std::nullopt).split, 1);
+  EXPECT_EQ(get(1024).split, 4);
+  EXPECT_LE(getBlastMixTiles(problem, get(1024), 1024) * get(1024).split, 132);
+  // All Y[j] are put aside where several blocks make them, else all but one.
+  EXPECT_EQ(getBlastMixScratch(problem, {128, 256, 4, 16, 4}), 128 * 256 * 2);
+  EXPECT_EQ(getBlastMixScratch(problem, {128, 256, 4, 16, 1}),
+            3 * 128 * 256 * 2);
+  // Fewer multiprocessors leave no room for groups.
+  EXPECT_EQ(getBlastMixSchedule(problem, 1024, 16).split, 1);
 }
 
 TEST_F(HopperTest, BlastStagesThatAreRefused) {
@@ -142,13 +151,13 @@ TEST_F(HopperTest, BlastStagesThatAreRefused) {
             "it has 17 : 2 blocks, not 1 to 16");
   EXPECT_EQ(getReason(getBlast(2, 2, 12), {}),
             "its 2 block columns of 48 and its rank 12 are not multiples of 8");
-  EXPECT_EQ(getReason(getBlast(2, 2, 8), {128, 256, 2, 16}),
-            "tiles must have 64 or 128 rows and columns");
-  EXPECT_EQ(getReason(getBlast(2, 3, 8), {64, 64, 2, 16}),
-            "with tiles of 64 rows its block columns must be even in number");
+  EXPECT_EQ(getReason(getBlast(2, 2, 8), {64, 256, 2, 16, 1}),
+            "tiles must have 128 rows, and 64, 128, 192 or 256 columns");
+  EXPECT_EQ(getReason(getBlast(2, 3, 8), {128, 64, 2, 16, 2}),
+            "2 blocks cannot share 3 block columns equally");
   EXPECT_EQ(
-      getReason(getBlast(8, 8, 8), {128, 128, 2, 16}),
-      "2 stages and the tile take 327712 bytes of shared memory, of which "
+      getReason(getBlast(16, 16, 8), {128, 256, 2, 16, 1}),
+      "2 stages and the tile take 245840 bytes of shared memory, of which "
       "there are 232448");
 }
 
