@@ -25,7 +25,7 @@ std::optional<std::string>
 structured::checkBlockSparseGemm(const BlockSparseGemmProblem &problem,
                                  const GemmSchedule &schedule) {
   // A warpgroup's two buffers for storing take turns, an even number of times
-  // for a tile.
+  // for a tile: no store waits for the one before it.
   if (schedule.tileM != 128 || schedule.tileN % 128)
     return "tiles must have 128 rows, and 128 or 256 columns, not " +
            std::to_string(schedule.tileM) + " and " +
@@ -212,20 +212,19 @@ void BlockSparseGemmBuilder::storeTile(Value warpgroup, const Tile &tile,
   Value row = b.add(tile.row, b.mul(warpgroup, kRowsPerWarpgroup));
   for (int64_t first = 0; first < schedule.tileN; first += kStoreN) {
     Value col = b.add(b.mul(tile.panel, schedule.tileN), first);
-    pipeline->store(
-        warpgroup, (first / kStoreN) % TilePipelineShape::kStoreBuffers,
-        descriptorD, col, row, b.i32(0), [&](int64_t block, bool lower) {
-          int64_t element = 4 * (first / 8 + block) + 2 * lower;
-          Value low = product[element], high = product[element + 1];
-          if (problem.accumulates) {
-            auto [oldLow, oldHigh] =
-                loadOld(b.add(b.add(row, laneRow), 8 * lower),
-                        b.add(b.add(col, 8 * block), laneCol));
-            low = arith::AddFOp::create(b, low, oldLow);
-            high = arith::AddFOp::create(b, high, oldHigh);
-          }
-          return b.pack(low, high, problem.elementType);
-        });
+    pipeline->store(warpgroup, first / kStoreN, descriptorD, col, row, b.i32(0),
+                    [&](int64_t block, bool lower) {
+                      int64_t element = 4 * (first / 8 + block) + 2 * lower;
+                      Value low = product[element], high = product[element + 1];
+                      if (problem.accumulates) {
+                        auto [oldLow, oldHigh] =
+                            loadOld(b.add(b.add(row, laneRow), 8 * lower),
+                                    b.add(b.add(col, 8 * block), laneCol));
+                        low = arith::AddFOp::create(b, low, oldLow);
+                        high = arith::AddFOp::create(b, high, oldHigh);
+                      }
+                      return b.pack(low, high, problem.elementType);
+                    });
   }
 }
 

@@ -168,8 +168,8 @@ void GemmBuilder::storeTile(Value warpgroup, TilePosition tile,
                    problem.elementType));
     }
     pipeline->store(
-        warpgroup, (first / kStoreN) % TilePipelineShape::kStoreBuffers,
-        descriptorD, col, row, tile.batch, [&](int64_t block, bool lower) {
+        warpgroup, first / kStoreN, descriptorD, col, row, tile.batch,
+        [&](int64_t block, bool lower) {
           int64_t element = 4 * (first / 8 + block) + 2 * lower;
           Value low = product[element], high = product[element + 1];
           if (problem.hasBias) {

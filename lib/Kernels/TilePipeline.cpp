@@ -147,17 +147,20 @@ TilePipeline::consume(Value warpgroup, SmallVector<Value> &ring, Value steps) {
 }
 
 void TilePipeline::store(
-    Value warpgroup, int64_t buffer, Value descriptor, Value col, Value row,
+    Value warpgroup, int64_t index, Value descriptor, Value col, Value row,
     Value z, function_ref<Value(int64_t block, bool lower)> getPacked) {
   constexpr int64_t buffers = TilePipelineShape::kStoreBuffers;
   constexpr int64_t bytes = TilePipelineShape::kStoreBytes;
-  Value target = b.offset(
-      storage, b.add(b.mul(warpgroup, buffers * bytes), buffer * bytes));
+  Value target = b.offset(storage, b.add(b.mul(warpgroup, buffers * bytes),
+                                         (index % buffers) * bytes));
   Value barrier = b.add(warpgroup, 1);
   // The buffer is free once fewer stores than there are buffers have still to
-  // read theirs.
-  b.ifThen(storingThread,
-           [&] { b.waitForStores(buffers - 1, /*readOnly=*/true); });
+  // read theirs; where a tile has an odd number of stores, the first store of
+  // the next one takes the buffer of the last.
+  bool isLastOnesBuffer = index == 0 && shape.tileN / kStoreN % buffers != 0;
+  b.ifThen(storingThread, [&] {
+    b.waitForStores(isLastOnesBuffer ? 0 : buffers - 1, /*readOnly=*/true);
+  });
   b.namedBarrier(barrier, kWarpgroup);
   writeShared(target, getPacked);
   b.fenceSharedWrites();

@@ -111,12 +111,12 @@ public:
                                          llvm::SmallVector<mlir::Value> &ring,
                                          mlir::Value steps);
 
-  /// Stores 64 rows and kStoreN columns of the result at (col, row, z).
-  /// `getPacked` gives the thread's two elements of the columns
-  /// 8·block + 2·(lane mod 4) and the next, of the upper or the lower one of
-  /// its rows, as an i32.
+  /// Stores 64 rows and kStoreN columns of the result at (col, row, z):
+  /// number `index` of a tile, whose columns come in order. `getPacked` gives
+  /// the thread's two elements of the columns 8·block + 2·(lane mod 4) and the
+  /// next, of the upper or the lower one of its rows, as an i32.
   void
-  store(mlir::Value warpgroup, int64_t buffer, mlir::Value descriptor,
+  store(mlir::Value warpgroup, int64_t index, mlir::Value descriptor,
         mlir::Value col, mlir::Value row, mlir::Value z,
         llvm::function_ref<mlir::Value(int64_t block, bool lower)> getPacked);
 

@@ -65,6 +65,28 @@ TEST_F(HopperTest, ProductsAreBuiltForAllTiles) {
   EXPECT_TRUE(succeeded(verify(module)));
 }
 
+// A buffer must have been read before it is written again: of two that take
+// turns, one store may be under way, but none where a tile's first store takes
+// the buffer of the last one.
+TEST_F(HopperTest, StoresWaitForTheirBuffer) {
+  GemmProblem problem{builder.getBF16Type(), 4096, 1024};
+  auto getPending = [&](int64_t tileN) {
+    Kernel kernel = buildGemm(module, "gemm" + std::to_string(tileN), problem,
+                              {128, tileN, 4, 16});
+    SmallVector<int64_t> pending;
+    cast<LLVM::LLVMFuncOp>(module.lookupSymbol(kernel.name))
+        .walk([&](NVVM::CpAsyncBulkWaitGroupOp wait) {
+          pending.push_back(wait.getGroup());
+        });
+    return pending;
+  };
+  // The last one of each: all is stored when the kernel ends.
+  EXPECT_EQ(getPending(64), SmallVector<int64_t>({0, 0}));
+  EXPECT_EQ(getPending(128), SmallVector<int64_t>({1, 1, 0}));
+  EXPECT_EQ(getPending(192), SmallVector<int64_t>({0, 1, 1, 0}));
+  EXPECT_EQ(getPending(256), SmallVector<int64_t>({1, 1, 1, 1, 0}));
+}
+
 TEST_F(HopperTest, ProductsOfTilesOf192Rows) {
   GemmProblem problem{builder.getF16Type(), 64, 64};
   GemmSchedule schedule{192, 128, 4, 16};
