@@ -22,7 +22,6 @@ torch.compile.
 
 import argparse
 import itertools
-import json
 import math
 import subprocess
 import sys
@@ -30,6 +29,7 @@ from pathlib import Path
 
 import numpy as np
 
+from structured.bench.layers import write_zeros
 from structured.files import write_json, write_text
 from structured.report import table
 
@@ -108,19 +108,6 @@ def compile_cells(cells: list[dict], options: argparse.Namespace) -> None:
         # Made again, with numbers in it, where the module runs.
         target.with_suffix(".safetensors").unlink()
         print(target.name, file=sys.stderr)
-
-
-def write_zeros(path: Path, tensors: dict[str, list[int]]) -> None:
-    """A safetensors file of bf16 zeros, with holes for data."""
-    header, offset = {}, 0
-    for name, shape in tensors.items():
-        end = offset + 2 * math.prod(shape)
-        header[name] = {"dtype": "BF16", "shape": shape, "data_offsets": [offset, end]}
-        offset = end
-    text = json.dumps(header).encode()
-    with open(path, "wb") as file:
-        file.write(len(text).to_bytes(8, "little") + text)
-        file.truncate(8 + len(text) + offset)
 
 
 class Layer:

@@ -20,7 +20,7 @@ import numpy as np
 from structured.bench import costs
 from structured.bench.cli import main
 from structured.bench.history import History
-from structured.bench.layers import Layer, grid, groups, ir
+from structured.bench.layers import Layer, grid, groups, ir, parameters
 
 SCRATCH = Path(sys.argv.pop())
 CPU = ["--target", "cpu", "--select", "T=1,3", "size=96x64", "b=2,4", "keep=0.5", "--turns", "1"]
@@ -55,9 +55,23 @@ class Grid(unittest.TestCase):
 
     def test_ir(self):
         layer = Layer(7, 96, 64, 2, 16, 0.5)
-        self.assertNotIn("structured.parameter", ir(layer, "cuda"))
+        self.assertNotIn("structured.parameter", ir(Layer(17, 96, 64, 2, 16, 0.5), "cuda"))
         self.assertEqual(ir(layer, "cpu").count("structured.parameter"), 3)
         (SCRATCH / "layer.mlir").write_text(ir(layer, "cpu"))
+
+    def test_series(self):
+        # Sets of factors that fill the cache take turns, the same number of times each.
+        layer = Layer.blast(16, 4096, 4096, 4, 0.5)
+        self.assertEqual(layer.series("cuda"), (10, 5))
+        self.assertEqual(Layer.blast(1, 512, 256, 4, 0.5).series("cuda"), (32, 32))
+        self.assertEqual(Layer.blast(1, 8192, 8192, 4, 0.75).series("cuda"), (8, 2))
+        for other in (Layer.dense(1, 512, 256), Layer.blast(17, 512, 256, 4, 0.5)):
+            self.assertIsNone(other.series("cuda"))
+        self.assertIsNone(layer.series("cpu"))
+        text = ir(layer, "cuda")
+        self.assertEqual(text.count("structured.parameter"), 15)
+        self.assertEqual(text.count("structured.blast.matmul"), 10)
+        self.assertEqual(list(parameters(layer, "cuda"))[-3:], ["U4", "S4", "Vt4"])
 
 
 class Run(unittest.TestCase):
@@ -85,6 +99,21 @@ class Run(unittest.TestCase):
         self.assertEqual(set(table["implementations"]), {"dense", "blast"})
         self.assertEqual(table["tokens"], [1, 3])
         self.assertEqual(len(table["implementations"]["blast"]["layers"]), 2)
+
+        # Choices by a table of the very measurements lose nothing but its tolerance.
+        status, text, error = bench("-o", out, *CPU, "--report-only",
+                                    "--check-costs", SCRATCH / "costs.json")
+        self.assertEqual(status, 0, error)
+        self.assertRegex(text, r"4 choices with '.*' on .*: [34] within 2 % of the fastest; [0-4] dense")
+        # Where BLAST is said to be slow all layers are dense.
+        for name, times in table["implementations"].items():
+            for layer in times["layers"]:
+                layer["seconds"] = [1e-6 if name == "dense" else 1] * 2
+        (SCRATCH / "slow.json").write_text(json.dumps(table))
+        status, text, error = bench("-o", out, *CPU, "--report-only",
+                                    "--check-costs", SCRATCH / "slow.json")
+        self.assertEqual(status, 0, error)
+        self.assertIn("of the fastest; 4 dense", text)
 
         # All was measured; then a layer is added, and what is not ours is not
         # measured again.
@@ -125,12 +154,19 @@ class Run(unittest.TestCase):
     def test_cuda_compiles(self):
         out = SCRATCH / "cuda"
         select = ["--select", "T=1,512", "size=512x256", "b=2", "keep=0.5"]
-        status, _, error = bench("-o", out, "--compile-only", *select, "--kernels", "library")
+        select += ["--kernels", "library", "fused"]
+        status, _, error = bench("-o", out, "--compile-only", *select)
         self.assertEqual(status, 0, error)
         index = json.loads((out / "cuda" / "modules.json").read_text())
         self.assertEqual(index["T512-512x256-b2-r80"]["kernels"], ["blast_stages12"])
+        # For few tokens the factors of a series are parameters, which are written
+        # where it runs.
+        self.assertEqual(index["T1-512x256-b2-r80"]["kernels"], ["blast_decode"])
+        self.assertEqual(list((out / "cuda").glob("*.safetensors")), [])
         self.assertNotIn("blast_stages12", index["T512-512x256-b2-r80-library"]["kernels"])
-        self.assertEqual(len(list((out / "cuda").glob("*.so"))), 6)
+        # What the compiler chooses itself is there once.
+        self.assertEqual(len(list((out / "cuda").glob("*.so"))), 7)
+        self.assertFalse((out / "cuda" / "T512-512x256-b2-r80-fused.so").exists())
         # Nothing is compiled twice; what another compiler has made is.
         self.assertEqual(bench("-o", out, "--compile-only", *select)[2], "")
         index["T1-512x256-b0-r0"]["hash"] = "other"
@@ -154,6 +190,9 @@ class Run(unittest.TestCase):
               "--select", "T=1", "size=4096x4096")
         fails("no measurements", "--report-only", "--plots", SCRATCH / "refused" / "plots")
         fails("name one --device of: ", "--report-only", "--write-costs", SCRATCH / "no.json")
+        fails("--check-costs: name one --device", "--report-only", "--check-costs", "h100")
+        fails("no measurements of BLAST layers on 'a card'", "--report-only", "--check-costs",
+              "h100", "--device", "a card")
         fails("no measurements on 'a card'", "--report-only", "--write-costs",
               SCRATCH / "no.json", "--device", "a card")
         path = SCRATCH / "refused" / "measurements.json"

@@ -24,7 +24,7 @@ from typing import Sequence
 from ..errors import StructuredError, run_command
 from ..files import write_json, write_text
 from . import report
-from .costs import write_costs
+from .costs import check_costs, write_costs
 from .history import History
 from .layers import DTYPES, KERNELS, Layer, Modules, grid, groups, kernel_of, with_kernels
 
@@ -71,7 +71,11 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--write-costs", type=Path, metavar="FILE",
                         help="write the compiler's table of costs (JSON), of all that was ever "
                              "measured in OUT on this device")
-    parser.add_argument("--device", help="whose table --write-costs writes, if OUT has several's")
+    parser.add_argument("--check-costs", metavar="TABLE",
+                        help="compare what the compiler chooses with a table of costs (its name or "
+                             "file) with the fastest of what was measured in OUT on this device")
+    parser.add_argument("--device", help="whose table --write-costs writes, or choices "
+                                         "--check-costs checks, if OUT has several's")
     return parser
 
 
@@ -116,11 +120,15 @@ def _run(options: argparse.Namespace) -> int:
     write_text(options.out / "measurements.md", "\n".join(tables))
     if options.plots:
         report.plots(history, options.plots)
-    if options.write_costs:
+    if options.write_costs or options.check_costs:
         devices = [options.device] if options.device else history.machines()
         if len(devices) != 1:
-            raise StructuredError(f"--write-costs: name one --device of: {', '.join(devices)}")
-        write_costs(history, devices[0], options.write_costs)
+            option = "--write-costs" if options.write_costs else "--check-costs"
+            raise StructuredError(f"{option}: name one --device of: {', '.join(devices)}")
+        if options.write_costs:
+            write_costs(history, devices[0], options.write_costs)
+        if options.check_costs:
+            print(check_costs(history, devices[0], options.check_costs, options.jobs))
     return 1 if wrong else 0
 
 
@@ -187,7 +195,8 @@ def _measure(options: argparse.Namespace, layers: list[Layer], kernels: Sequence
                          "kernels": modules.kernels(layer, kernel)}
             if "us" in record:
                 line["dense_us"] = dense
-                limit = runner.limit(layer)
+                # Of the dense product, which takes twice the operations of 2:4.
+                limit = runner.limit(layer) if record["who"] != "2:4" else None
                 if limit is not None:
                     line["limit_us"] = 1e6 * limit
                 for key in ("us", "dense_us", "limit_us", "spread", "error"):

@@ -1,19 +1,27 @@
 # Part of the Structured project, under the Apache License v2.0 with LLVM Exceptions.
 # See LICENSE for license information.
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-"""The compiler's table of costs, made of measurements (LayerCost.h reads it)."""
+"""The compiler's table of costs, made of measurements (LayerCost.h reads it), and what
+the compiler chooses with one, by other measurements."""
 
+import concurrent.futures
 import itertools
 import json
 import math
+import re
+import subprocess
+import tempfile
 from pathlib import Path
+from typing import Iterable
 
 import numpy as np
 
 from ..errors import StructuredError
 from ..files import write_text
+from ..report import table
+from ..tools import first_error, find_tool
 from .history import History, layer_of
-from .layers import DTYPES, Layer, kernel_of
+from .layers import DTYPES, Layer, ir, kernel_of
 
 VERSION = 1
 
@@ -23,11 +31,12 @@ def implementations(record: dict, target: str) -> list[str]:
     fastest by this very table), and on a GPU that of the kernels which the module has."""
     if record["b"] == 0:
         return ["dense"]
-    names = ["blast"]
-    if target == "cuda":
-        names.append("+".join(name for name in record["kernels"] if name.startswith("blast_"))
-                     or "library")
-    return names
+    return ["blast", *([implementation(record["kernels"])] if target == "cuda" else [])]
+
+
+def implementation(kernels: Iterable[str]) -> str:
+    """That of a BLAST layer with these kernels."""
+    return "+".join(sorted(name for name in kernels if name.startswith("blast_"))) or "library"
 
 
 def fit(features: np.ndarray, seconds: np.ndarray) -> np.ndarray:
@@ -97,3 +106,65 @@ def write_costs(history: History, device: str, path: Path) -> None:
             "tokens": tokens}
     write_text(path, json.dumps(head, ensure_ascii=False)[:-1]
                + ',\n"implementations": {\n' + ",\n".join(parts) + "\n}}\n")
+
+
+def choice(layer: Layer, target: str, costs: str) -> str:
+    """The implementation that the compiler chooses for a BLAST layer with a table."""
+    with tempfile.TemporaryDirectory() as directory:
+        source, output = Path(directory) / "layer.mlir", Path(directory) / "layer"
+        source.write_text(ir(layer, target, series=(1, 1)))
+        emit = "ptx" if target == "cuda" else "llvm"
+        process = subprocess.run(
+            [find_tool("structured-compile"), source, f"--target={target}", f"--costs={costs}",
+             "--remarks", f"--emit={emit}", "-o", output], capture_output=True, text=True)
+        if process.returncode != 0:
+            raise StructuredError(f"{layer.name}: {first_error(process.stderr)}")
+        if "remark: made dense" in process.stderr:
+            return "dense"
+        if target != "cuda":
+            return "blast"
+        return implementation(re.findall(r"\.entry (\w+?)(?:_\d+)?\b", output.read_text()))
+
+
+def check_costs(history: History, device: str, costs: str, jobs: int) -> str:
+    """What the compiler's choices with a table lose to the fastest of what was measured
+    on `device`, which may be other measurements than those of the table."""
+    times: dict[Layer, dict[str, float]] = {}
+    dense: dict[tuple, float] = {}
+    for record in history.measurements:
+        run = history.runs[record["run"]]
+        if (run["machine"]["device"] != device or not kernel_of(record["who"])
+                or "us" not in record):
+            continue
+        layer, target = layer_of(record), run["target"]
+        # Relative to the dense layer of the same turns: clocks change.
+        time = record["us"] / record["dense_us"]
+        if layer.b == 0:
+            dense[layer.tokens, layer.m, layer.n] = time
+            continue
+        name = implementations(record, target)[-1]
+        row = times.setdefault(layer, {})
+        row[name] = min(time, row.get(name, math.inf))
+    if not times:
+        raise StructuredError(f"{history.path}: no measurements of BLAST layers on '{device}'")
+    layers = sorted(times)
+    with concurrent.futures.ThreadPoolExecutor(jobs) as pool:
+        choices = list(pool.map(lambda layer: choice(layer, target, costs), layers))
+    losses, unknown = [], 0
+    for layer, name in zip(layers, choices):
+        row = times[layer] | {"dense": dense.get((layer.tokens, layer.m, layer.n), 1.0)}
+        if name in row:
+            fastest = min(row, key=row.get)
+            losses.append((row[name] / row[fastest] - 1, layer, name, fastest))
+        else:
+            unknown += 1
+    losses.sort(reverse=True)
+    worst = [[f"{layer.n} → {layer.m}", layer.tokens, layer.b, f"{layer.keep:g}", name, fastest,
+              f"{100 * loss:.1f}"]
+             for loss, layer, name, fastest in losses if loss > 0.02]
+    lines = [f"{len(losses)} choices with '{costs}' on {device}: {len(losses) - len(worst)} "
+             f"within 2 % of the fastest; {choices.count('dense')} dense"
+             + (f"; {unknown} more were not measured" if unknown else "")]
+    if worst:
+        lines += ["", table(["layer", "T", "b", "kept", "chosen", "fastest", "% lost"], worst)]
+    return "\n".join(lines)

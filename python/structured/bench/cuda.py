@@ -7,19 +7,25 @@ Everybody's calls are captured in a CUDA graph, at least eight in each, on
 weights and inputs that together do not fit the L2 cache, so that each call reads
 them from memory. Results go to the same place each time, as in a model. The
 graphs of a group of layers are replayed by turns.
+
+BLAST layers of ours for few tokens have kernels whose blocks wait for each other.
+Only the runtime's own graphs keep their turns on the device, so that a series of
+calls is compiled as one module, and captured by the runtime.
 """
 
 import dataclasses
 import gc
 import math
 import subprocess
-import sys
-from typing import Callable, Sequence
+import tempfile
+from pathlib import Path
+from typing import Callable, Iterator, Sequence
 
 import torch
+from safetensors.torch import save_file
 
 from .. import runtime
-from .layers import Layer, Modules, kernel_of, ours_name, with_kernels
+from .layers import Layer, Modules, kernel_of, ours_name, parameters, with_kernels
 
 #: Relative Frobenius error that bf16 factors, Y, Z and results may have.
 TOLERANCE = 4e-3
@@ -31,6 +37,8 @@ LONGEST_SECONDS = 20e-3
 SAMPLE_SECONDS = 1.5e-3
 #: Tokens whose results are compared.
 CHECKED_TOKENS = 256
+#: Sets of weights and inputs, at most.
+MOST_SETS = 192
 
 #: Dense bf16 operations and bytes a second, by NVIDIA's data sheets.
 LIMITS = {"H100 80GB HBM3": (989.4e12, 3.35e12), "H200": (989.4e12, 4.8e12)}
@@ -79,6 +87,25 @@ class Pool:
         return part
 
 
+def count_sets(bytes_: float, l2_bytes: int) -> int:
+    """How many sets of so many bytes take turns."""
+    return min(MOST_SETS, max(2, math.ceil(1.5 * l2_bytes / bytes_)))
+
+
+def reference(x: torch.Tensor, factors: Sequence[torch.Tensor]) -> torch.Tensor:
+    """The layer in float32, from the rounded factors: W; U and Vt; or U, S and Vt."""
+    x = x.float()
+    if len(factors) == 1:
+        return x @ factors[0].float().T
+    if len(factors) == 2:
+        u, vt = factors
+        return x @ vt.float().T @ u.float().T
+    u, s, vt = (factor.float() for factor in factors)
+    y = torch.einsum("tjq,jrq->jtr", x.view(len(x), len(vt), -1), vt)
+    z = torch.einsum("ijr,jtr->itr", s, y)
+    return torch.einsum("itr,ipr->tip", z, u).reshape(len(x), -1)
+
+
 @dataclasses.dataclass
 class Contender:
     """Somebody's way to compute a layer: `call(x, *factors)`."""
@@ -89,20 +116,19 @@ class Contender:
     tolerance: float = RIVAL_TOLERANCE
     #: Makes what is multiplied with of the factors; not timed.
     prepare: Callable = lambda *factors: factors
+    #: The layer in float32, of some rows of x and what `prepare` has made.
+    reference: Callable = reference
+    #: X has a multiple of so many rows, of which the last need not be tokens.
+    rows: int = 1
+    #: Factors read, as a part of the layer's.
+    factors_read: float = 1.0
+    #: Given all pairs of x and what `prepare` has made, before the first call.
+    tune: Callable = lambda sets: None
 
-
-def reference(x: torch.Tensor, factors: Sequence[torch.Tensor]) -> torch.Tensor:
-    """The layer in float32, from the rounded factors: W; U and Vt; or U, S and Vt."""
-    x = x.float()
-    if len(factors) == 1:
-        return x @ factors[0].to_dense().float().T
-    if len(factors) == 2:
-        u, vt = factors
-        return x @ vt.float().T @ u.float().T
-    u, s, vt = (factor.float() for factor in factors)
-    y = torch.einsum("tjq,jrq->jtr", x.view(len(x), len(vt), -1), vt)
-    z = torch.einsum("ijr,jtr->itr", s, y)
-    return torch.einsum("itr,ipr->tip", z, u).reshape(len(x), -1)
+    def count_sets(self, l2_bytes: int) -> int:
+        """How many sets of weights and inputs take turns."""
+        unread = 2 * self.layer.parameters * (1 - self.factors_read)
+        return count_sets(self.layer.bytes(2) - unread, l2_bytes)
 
 
 def blast_eager(x, u, s, vt):
@@ -136,34 +162,73 @@ def prune_2_4(w):
 
 
 class SemiStructured:
-    """2:4 sparsity through torch.sparse: cuSPARSELt with its fastest algorithm, else
-    CUTLASS."""
+    """2:4 sparsity by cuSPARSELt, with whatever is fastest: its algorithms, with and
+    without a split of k, and the result stored by rows or by columns.
 
-    def __init__(self):
-        self.algorithm = None
+    `torch.sparse` is a thin layer over the same function. It is not used because it
+    pads few tokens to 8 in each call, and takes one number for all algorithms.
+    """
 
-    def prepare(self, w):
-        return (torch.sparse.to_sparse_semi_structured(prune_2_4(w)),)
-
-    def __call__(self, x, w):
-        if self.algorithm is None:
-            self.algorithm = self.find(x, w) if type(w).__name__.endswith("CUSPARSELT") else 0
-        w.alg_id_cusparselt = self.algorithm
-        return torch.nn.functional.linear(x, w)
+    #: Tokens must be a multiple of this.
+    ROWS = 8
+    #: Half of the numbers, and two bits for each of them.
+    FACTORS_READ = 9 / 16
 
     @staticmethod
-    def find(x, w) -> int:
-        """The library's own search gives numbers that it then refuses."""
-        times = []
-        for algorithm in range(32):
-            w.alg_id_cusparselt = algorithm
-            call = lambda: torch.nn.functional.linear(x, w)
+    def prepare(w):
+        """The compressed matrix and what it stands for."""
+        pruned = prune_2_4(w)
+        return torch._cslt_compress(pruned), pruned
+
+    @staticmethod
+    def reference(x, factors):
+        return reference(x, factors[1:])
+
+    def __call__(self, x, compressed, pruned):
+        return self.multiply(x, compressed, self.options)
+
+    @staticmethod
+    def multiply(x, compressed, options):
+        result = torch._cslt_sparse_mm(compressed, x.t(), **options)
+        return result if options["transpose_result"] else result.t()
+
+    def tune(self, sets) -> None:
+        """Finds the fastest of the library's ways for this shape."""
+        times, error = [], None
+        x, (compressed, _) = sets[0]
+        for options in self.variants(x, compressed):
+            def calls():
+                for x, (compressed, _) in sets:
+                    self.multiply(x, compressed, options)
             try:
-                call()
-            except RuntimeError:  # as many as there are
-                break
-            times.append((min(elapsed(call) for _ in range(3)), algorithm))
-        return min(times)[1] if times else 0
+                calls()
+                graph, _ = capture(calls)
+            except RuntimeError as refused:
+                error = error or refused
+                continue
+            graph.replay()
+            times.append((min(elapsed(graph.replay) for _ in range(3)), len(times), options))
+        if not times:
+            raise error or RuntimeError("cuSPARSELt offers no algorithm")
+        self.options = min(times)[2]
+
+    @staticmethod
+    def variants(x, compressed) -> Iterator[dict]:
+        """Options of `torch._cslt_sparse_mm`."""
+        arguments = torch.ops.aten._cslt_sparse_mm.default._schema.arguments
+        split = [argument.name for argument in arguments if argument.name.startswith("split_k")]
+        for transposes in (True, False):
+            base = {"transpose_result": transposes}
+            try:
+                # The library's own search: an algorithm with its split of k, and how
+                # many algorithms there are.
+                found, *values, count = torch._C._cusparselt.mm_search(
+                    compressed, x.t(), None, None, None, transposes)
+                yield base | {"alg_id": found} | dict(zip(split, values))
+            except (RuntimeError, AttributeError):
+                count = 64
+            for algorithm in range(count):
+                yield base | {"alg_id": algorithm}
 
 
 RIVALS = ("torch.mm", "low rank", "2:4", "bmm", "eager", "compile")
@@ -179,7 +244,9 @@ def rivals(group: Sequence[Layer], names: Sequence[str]) -> list[Contender]:
         result.append(Contender(dense, "torch.mm", dense_mm))
     if "2:4" in names:
         sparse = SemiStructured()
-        result.append(Contender(dense, "2:4", sparse, prepare=sparse.prepare))
+        result.append(Contender(dense, "2:4", sparse, prepare=sparse.prepare,
+                                reference=sparse.reference, rows=sparse.ROWS,
+                                factors_read=sparse.FACTORS_READ, tune=sparse.tune))
     if "low rank" in names:
         result += [Contender(Layer.blast(tokens, m, n, 1, keep), "low rank", low_rank,
                              prepare=lambda u, s, vt: (u[0] * s[0], vt[0]))
@@ -201,67 +268,152 @@ def ours(layer: Layer, kernel: str, modules: Modules) -> Contender:
     return Contender(layer, ours_name(kernel), call, TOLERANCE)
 
 
+def relative_error(result: torch.Tensor, x: torch.Tensor, factors: Sequence[torch.Tensor],
+                   reference: Callable, tolerance: float) -> float:
+    """That of some tokens' results; `Wrong` if it is too large."""
+    rows = torch.randperm(len(x), device="cuda")[:CHECKED_TOKENS]
+    expected = reference(x[rows], factors)
+    error = ((result[rows].float() - expected).norm() / expected.norm()).item()
+    if not error < tolerance:
+        raise Wrong(f"relative error {error:.2e}")
+    return error
+
+
 class Sample:
-    """A contender's graph, ready to be timed."""
+    """Somebody's calls as CUDA graphs, ready to be timed."""
+
+    def __init__(self, layer: Layer, who: str):
+        self.layer, self.who = layer, who
+        self.stream = torch.cuda.Stream()
+        self.error, self.seconds = 0.0, []
+        #: Calls of one `replay`.
+        self.launches = 0
+
+    def replay(self) -> None:
+        """Enqueues the graphs on the current stream."""
+        raise NotImplementedError
+
+    def close(self) -> None:
+        """Gives back the graphs."""
+        raise NotImplementedError
+
+    def count_replays(self) -> None:
+        """Chooses how many make a sample."""
+        self.replays = max(1, math.ceil(SAMPLE_SECONDS / elapsed(self.replay)))
+
+    def measure(self) -> None:
+        with torch.cuda.stream(self.stream):
+            # Meanwhile the others are enqueued.
+            self.replay()
+            seconds = elapsed(lambda: [self.replay() for _ in range(self.replays)])
+        self.seconds.append(seconds / (self.replays * self.launches))
+
+
+class Calls(Sample):
+    """A contender's calls in a graph that PyTorch captures."""
 
     def __init__(self, contender: Contender, pool: Pool, memory, l2_bytes: int):
+        layer, call = contender.layer, contender.call
+        super().__init__(layer, contender.who)
         self.contender = contender
-        layer = contender.layer
         pool.offset = 0
-        count = min(192, max(2, math.ceil(1.5 * l2_bytes / layer.bytes(2))))
+        count = contender.count_sets(l2_bytes)
+        rows = -(-layer.tokens // contender.rows) * contender.rows
         self.sets = []
         for _ in range(count):
-            x = pool.take((layer.tokens, layer.n))
+            x = pool.take((rows, layer.n))
             self.sets.append((x, contender.prepare(*map(pool.take, layer.shapes.values()))))
         torch.cuda.synchronize()
-        call = contender.call
         if contender.who == "compile":
             # The compiled code of other shapes would count against a limit.
             torch._dynamo.reset()
             call = torch.compile(blast_eager, dynamic=False)
-        self.stream = torch.cuda.Stream()
         with torch.cuda.stream(self.stream):
+            contender.tune(self.sets)
             for _ in range(2):  # the first call may load code, tune, or allocate
                 first = elapsed(lambda: call(self.sets[0][0], *self.sets[0][1]))
             if first > LONGEST_SECONDS:
                 raise Skip(f"{1e3 * first:.0f} ms")
             for x, factors in self.sets:
                 last = call(x, *factors)
-            self.error = self.check(last)
-        self.launches = count * math.ceil(8 / count) if first < 1e-3 else count
-        self.graph = torch.cuda.CUDAGraph()
-        with torch.cuda.stream(self.stream):
-            # torch.cuda.graph would give all cached memory back, each time.
-            torch.cuda.synchronize()
-            self.graph.capture_begin(pool=memory, capture_error_mode="thread_local")
-            try:
+            self.check(last)
+            self.launches = count * math.ceil(8 / count) if first < 1e-3 else count
+
+            def calls():
                 for i in range(self.launches):
                     x, factors = self.sets[i % count]
                     result = call(x, *factors)
-            finally:
-                self.graph.capture_end()
-            self.graph.replay()
-            self.error = max(self.error, self.check(result))
-            self.replays = max(1, math.ceil(SAMPLE_SECONDS / elapsed(self.graph.replay)))
-        self.seconds = []
+                return result
 
-    def check(self, result) -> float:
-        """The relative error of the last set's result."""
+            self.graph, result = capture(calls, memory)
+            self.graph.replay()
+            self.check(result)
+            self.count_replays()
+
+    def check(self, result) -> None:
+        """Of the last set."""
         x, factors = self.sets[-1]
         result = result if isinstance(result, torch.Tensor) else torch.from_dlpack(result)
-        rows = torch.randperm(len(x), device="cuda")[:CHECKED_TOKENS]
-        expected = reference(x[rows], factors)
-        error = ((result[rows].float() - expected).norm() / expected.norm()).item()
-        if not error < self.contender.tolerance:
-            raise Wrong(f"relative error {error:.2e}")
-        return error
+        self.error = max(self.error, relative_error(
+            result, x, factors, self.contender.reference, self.contender.tolerance))
 
-    def measure(self) -> None:
+    def replay(self) -> None:
+        self.graph.replay()
+
+    def close(self) -> None:
+        del self.graph  # before the module whose kernels it has
+
+
+class Series(Sample):
+    """A layer of ours whose module makes a series of calls: graphs of the runtime."""
+
+    def __init__(self, layer: Layer, kernel: str, modules: Modules, pool: Pool, l2_bytes: int):
+        super().__init__(layer, ours_name(kernel))
+        calls, sets = layer.series("cuda")
+        pool.offset = 0
+        self.graphs = []
+        for _ in range(math.ceil(count_sets(layer.bytes(2), l2_bytes) / sets)):
+            inputs = [pool.take((layer.tokens, layer.n)) for _ in range(calls)]
+            factors = {name: pool.take(shape) for name, shape in
+                       parameters(layer, "cuda").items()}
+            torch.cuda.synchronize()
+            with tempfile.TemporaryDirectory() as directory:
+                weights = Path(directory) / "weights.safetensors"
+                save_file({name: value.cpu() for name, value in factors.items()}, weights)
+                module = runtime.Module.load(modules.path(layer, kernel), weights)
+            graph = module.capture(*inputs)
+            graph.launch(self.stream.cuda_stream)
+            self.stream.synchronize()
+            for i, (x, result) in enumerate(zip(inputs, graph.outputs)):
+                of_call = [factors[f"{name}{i % sets}"] for name in layer.shapes]
+                self.error = max(self.error, relative_error(
+                    torch.from_dlpack(result), x, of_call, reference, TOLERANCE))
+            self.graphs.append(graph)
+        self.launches = calls * len(self.graphs)
         with torch.cuda.stream(self.stream):
-            # Meanwhile the others are enqueued.
-            self.graph.replay()
-            seconds = elapsed(lambda: [self.graph.replay() for _ in range(self.replays)])
-        self.seconds.append(seconds / (self.replays * self.launches))
+            self.count_replays()
+
+    def replay(self) -> None:
+        stream = torch.cuda.current_stream().cuda_stream
+        for graph in self.graphs:
+            graph.launch(stream)
+
+    def close(self) -> None:
+        self.stream.synchronize()
+        self.graphs.clear()
+
+
+def capture(calls: Callable, memory=None) -> tuple[torch.cuda.CUDAGraph, object]:
+    """A graph of what `calls` enqueues on the current stream, and what it returns."""
+    graph = torch.cuda.CUDAGraph()
+    # torch.cuda.graph would give all cached memory back, each time.
+    torch.cuda.synchronize()
+    graph.capture_begin(pool=memory, capture_error_mode="thread_local")
+    try:
+        result = calls()
+    finally:
+        graph.capture_end()
+    return graph, result
 
 
 def elapsed(call: Callable) -> float:
@@ -300,30 +452,29 @@ class Runner:
                 + [(c.layer, c.who) for c in rivals(group, self.rival_names)])
 
     def ours(self, group: Sequence[Layer]) -> list[tuple[Layer, str]]:
-        """The layers and ways of computing them, but for those that the compiler
-        chooses itself."""
-        return [(layer, kernel) for layer, kernel in with_kernels(group, self.kernels)
-                if kernel == "auto"
-                or self.modules.kernels(layer, kernel) != self.modules.kernels(layer)]
+        """The layers and ways of computing them, but for those that have the kernels of
+        another."""
+        return self.modules.distinct(with_kernels(group, self.kernels))
 
     def run(self, group: Sequence[Layer], wanted: set[tuple[Layer, str]]) -> list[dict]:
         """A record for each wanted one, with "us" or "skipped" or "wrong"."""
-        memory = torch.cuda.graph_pool_handle()
+        memory, l2_bytes = torch.cuda.graph_pool_handle(), self.machine["l2_bytes"]
         samples, records = [], []
-        entrants = [(layer, ours_name(kernel),
-                     lambda layer=layer, kernel=kernel: ours(layer, kernel, self.modules))
+
+        def sample_ours(layer, kernel):
+            if layer.series("cuda"):
+                return Series(layer, kernel, self.modules, self.pool, l2_bytes)
+            return Calls(ours(layer, kernel, self.modules), self.pool, memory, l2_bytes)
+
+        entrants = [(layer, ours_name(kernel), lambda key=(layer, kernel): sample_ours(*key))
                     for layer, kernel in self.ours(group)]
-        entrants += [(c.layer, c.who, lambda c=c: c) for c in rivals(group, self.rival_names)]
+        entrants += [(c.layer, c.who, lambda c=c: Calls(c, self.pool, memory, l2_bytes))
+                     for c in rivals(group, self.rival_names)]
         for layer, who, make in entrants:
             if (layer, who) not in wanted:
                 continue
             try:
-                kernel = kernel_of(who)
-                if kernel and any(name.startswith("blast_decode")
-                                  for name in self.modules.kernels(layer, kernel)):
-                    raise Skip("the kernel for few tokens cannot be part of such a graph: "
-                               "benchmarks/cuda/blast_layers.py measures it")
-                samples.append(Sample(make(), self.pool, memory, self.machine["l2_bytes"]))
+                samples.append(make())
             except Skip as reason:
                 records.append({"layer": layer, "who": who, "skipped": str(reason)})
             except Wrong as reason:
@@ -339,10 +490,10 @@ class Runner:
             for sample in samples:
                 sample.measure()
         for sample in samples:
-            del sample.graph  # before the module whose kernels it has
+            sample.close()
             seconds = sorted(sample.seconds[1:])  # the first turn warms up
             records.append({
-                "layer": sample.contender.layer, "who": sample.contender.who,
+                "layer": sample.layer, "who": sample.who,
                 "us": 1e6 * seconds[len(seconds) // 2],
                 "spread": (seconds[-1] - seconds[0]) / seconds[len(seconds) // 2],
                 "error": sample.error})

@@ -32,6 +32,15 @@ KERNELS = ("decode", "fused", "unfused", "library")
 #: Element type and its bytes.
 DTYPES = {"cuda": ("bf16", 2), "cpu": ("f32", 4)}
 
+#: BLAST layers of at most so many tokens are measured in series on a GPU.
+FEW_TOKENS = 16
+#: The factors of a series take so much, if these are not too many sets of them: one
+#: and a half times the L2 cache of an H100 or H200.
+SERIES_BYTES = 75 << 20
+MOST_SETS = 32
+#: The calls of a series, at least.
+LEAST_CALLS = 8
+
 
 @dataclasses.dataclass(frozen=True, order=True)
 class Layer:
@@ -79,6 +88,15 @@ class Layer:
     def bytes(self, width: int) -> int:
         """Factors, input and result, each once."""
         return width * (self.parameters + self.tokens * (self.m + self.n))
+
+    def series(self, target: str) -> tuple[int, int] | None:
+        """How many calls the layer's module makes, and with how many sets of factors
+        by turns; None: one call, whose factors are inputs. See `ir`."""
+        if target != "cuda" or self.b == 0 or self.tokens > FEW_TOKENS:
+            return None
+        sets = math.ceil(SERIES_BYTES / self.bytes(DTYPES[target][1]))
+        sets = min(MOST_SETS, max(2, sets))
+        return sets * math.ceil(LEAST_CALLS / sets), sets
 
     def intermediate_bytes(self, width: int) -> int:
         """Y and Z, written and read once, as they are where nothing is fused."""
@@ -149,33 +167,70 @@ def kernel_of(who: str) -> str | None:
     return (kernel or "auto") if name == "ours" else None
 
 
-def ir(layer: Layer, target: str) -> str:
-    """The IR of one layer.
+def ir(layer: Layer, target: str, series: tuple[int, int] | None = None) -> str:
+    """The IR of one layer; of a series of calls (`Layer.series`) if one is given.
 
     For CUDA the factors are inputs: one module runs with any number of weights,
     which need not go through files. For the CPU they are parameters, since their
     order in memory is chosen by the compiler.
+
+    BLAST layers for few tokens run in a CUDA graph of the runtime's only, which
+    holds one run of a module. So their modules make a series of calls, each on an
+    input of its own, and the factors are parameters, as in a model: their kernels
+    begin to read those before the kernel in front of them has ended.
     """
+    series = series or layer.series(target)
+    calls, sets = series or (1, 1)
     dtype, _ = DTYPES[target]
     t, m, n = layer.tokens, layer.m, layer.n
     x, y = f"tensor<{t}x{n}x{dtype}>", f"tensor<{t}x{m}x{dtype}>"
     types = {name: f"tensor<{'x'.join(map(str, shape))}x{dtype}>"
-             for name, shape in layer.shapes.items()}
-    arguments = [f'%x: {x} {{structured.name = "x"}}']
+             for name, shape in parameters(layer, target, series).items()}
+    indices = list(range(calls)) if series else [""]
+    arguments = [f'%x{i}: {x} {{structured.name = "x{i}"}}' for i in indices]
     body = []
     for name, type_ in types.items():
-        if target == "cuda":
+        if target == "cuda" and not series:
             arguments.append(f'%{name}: {type_} {{structured.name = "{name}"}}')
         else:
             body.append(f'  %{name} = structured.parameter "{name}" : {type_}')
     op = "linear" if layer.b == 0 else "blast.matmul"
-    operands = ", ".join(["%x", *(f"%{name}" for name in types)])
     body += [f"  %zero = arith.constant 0.0 : {dtype}", f"  %empty = tensor.empty() : {y}",
-             f"  %init = linalg.fill ins(%zero : {dtype}) outs(%empty : {y}) -> {y}",
-             f"  %y = structured.{op} ins({operands} : {', '.join([x, *types.values()])}) "
-             f"outs(%init : {y}) -> {y}",
-             f"  return %y : {y}"]
-    return "\n".join([f"func.func @main({', '.join(arguments)}) -> {y} {{", *body, "}"]) + "\n"
+             f"  %init = linalg.fill ins(%zero : {dtype}) outs(%empty : {y}) -> {y}"]
+    for i in indices:
+        names = [f"{name}{i % sets if series else ''}" for name in layer.shapes]
+        operands = ", ".join([f"%x{i}", *(f"%{name}" for name in names)])
+        operand_types = ", ".join([x, *(types[name] for name in names)])
+        body.append(f"  %y{i} = structured.{op} ins({operands} : {operand_types}) "
+                    f"outs(%init : {y}) -> {y}")
+    results = ", ".join(f"%y{i}" for i in indices)
+    result_types = ", ".join([y] * calls)
+    return "\n".join([f"func.func @main({', '.join(arguments)}) -> ({result_types}) {{", *body,
+                      f"  return {results} : {result_types}", "}"]) + "\n"
+
+
+def parameters(layer: Layer, target: str,
+               series: tuple[int, int] | None = None) -> dict[str, tuple[int, ...]]:
+    """The factors in a layer's module with their shapes: U, S and Vt, of a series U0,
+    S0, Vt0, U1 and so on."""
+    series = series or layer.series(target)
+    if series is None:
+        return layer.shapes
+    return {f"{name}{i}": shape for i in range(series[1])
+            for name, shape in layer.shapes.items()}
+
+
+def write_zeros(path: Path, shapes: dict[str, tuple[int, ...]]) -> None:
+    """A safetensors file of bf16 zeros, which take no space on the disk."""
+    header, offset = {}, 0
+    for name, shape in shapes.items():
+        end = offset + 2 * math.prod(shape)
+        header[name] = {"dtype": "BF16", "shape": shape, "data_offsets": [offset, end]}
+        offset = end
+    text = json.dumps(header).encode()
+    with open(path, "wb") as file:
+        file.write(len(text).to_bytes(8, "little") + text)
+        file.truncate(8 + len(text) + offset)
 
 
 @functools.cache
@@ -188,7 +243,8 @@ class Modules:
     what it was made from ("hash") and the kernels that it has ("kernels").
 
     A layer's module may be compiled with one way of computing BLAST
-    (structured-compile --blast-kernel) other than "auto"."""
+    (structured-compile --blast-kernel) other than "auto". One that has the kernels of
+    another is not kept."""
 
     def __init__(self, directory: Path, target: str):
         self.directory, self.target = directory, target
@@ -217,18 +273,33 @@ class Modules:
             raise StructuredError(f"{self.path(layer, kernel)}: not compiled yet")
         return self.index[self.name(layer, kernel)]["hash"]
 
+    def distinct(self, wanted: Sequence[tuple[Layer, str]]) -> list[tuple[Layer, str]]:
+        """Those of `wanted` that have other kernels than all before them, as far as they
+        are known."""
+        result = {}
+        for layer, kernel in wanted:
+            known = self.index.get(self.name(layer, kernel))
+            key = (layer, *known["kernels"]) if known else (layer, kernel, None)
+            result.setdefault(key, (layer, kernel))
+        return list(result.values())
+
     def compile(self, wanted: Sequence[tuple[Layer, str]], jobs: int, weights=None) -> None:
         """Compiles what is missing, or was made by another compiler or of other IR,
         several at a time. `weights` writes a layer's parameters to a path."""
-        missing = {}
+        missing, kept = {}, set(self.distinct(wanted))
         for layer, kernel in wanted:
             text = ir(layer, self.target)
             digest = hashlib.sha256((_compiler_hash() + kernel + text).encode()).hexdigest()[:16]
             known = self.index.get(self.name(layer, kernel), {}).get("hash")
-            if known != digest or not self.path(layer, kernel).exists():
+            if known != digest or ((layer, kernel) in kept
+                                   and not self.path(layer, kernel).exists()):
                 missing[layer, kernel] = text, digest
-        if not missing:
-            return
+        if missing:
+            self._compile_missing(missing, jobs, weights)
+        for layer, kernel in set(wanted) - set(self.distinct(wanted)):
+            self.path(layer, kernel).unlink(missing_ok=True)
+
+    def _compile_missing(self, missing: dict, jobs: int, weights) -> None:
         self.directory.mkdir(parents=True, exist_ok=True)
         with concurrent.futures.ThreadPoolExecutor(jobs) as pool:
             futures = {pool.submit(self._compile, layer, kernel, text, weights):
@@ -255,12 +326,19 @@ class Modules:
         if self.target == "cuda":
             command.append(f"--blast-kernel={kernel}")
         stored = module.with_suffix(".in.safetensors")
-        if weights:
+        is_series = layer.series(self.target) is not None
+        if is_series:
+            write_zeros(stored, parameters(layer, self.target))
+        elif weights:
             weights(layer, stored)
+        if stored.exists():
             command += ["--weights", stored]
         process = subprocess.run(command, capture_output=True, text=True)
         stored.unlink(missing_ok=True)
         source.unlink()
+        if is_series:
+            # Made again, with numbers in it, where the module runs.
+            module.with_suffix(".safetensors").unlink(missing_ok=True)
         if process.returncode != 0:
             raise StructuredError(f"{layer.name}: {first_error(process.stderr)}")
         names = re.findall(r"kernel '(\w+?)(?:_\d+)?':", process.stderr)
