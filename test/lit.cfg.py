@@ -9,7 +9,9 @@ Features: `python-models` (the packages of python/requirements.txt are there),
 `sanitizers`, `fuzzers` (a build with them: the preset sanitize),
 `ptxas` (NVIDIA's assembler), `cuda` (a CUDA device), `sm90` (one of compute capability 9.0).
 Parameters: `verify_roundtrip=1` adds --verify-roundtrip to structured-opt (and is a
-feature of the same name).
+feature of the same name); `cuda_suite=DIR` does the first half of the tests on a CUDA
+device and leaves their modules in DIR (tools/dev/cuda-suite; features `compile-half`,
+`run-half`).
 
 The suite Structured-UpstreamOpt runs the tests of dialect, passes and pipelines
 with the stock mlir-opt and the plugin in structured-opt's place.
@@ -18,6 +20,7 @@ with the stock mlir-opt and the plugin in structured-opt's place.
 import os
 import shutil
 import subprocess
+import sys
 
 import lit.formats
 from lit.llvm import llvm_config
@@ -26,7 +29,8 @@ from lit.llvm.subst import FindTool, ToolSubst
 config.name = "Structured"
 config.test_format = lit.formats.ShTest(not llvm_config.use_lit_shell)
 config.suffixes = [".mlir", ".test", ".py"]
-config.excludes = ["Inputs", "lit.cfg.py", "lit.site.cfg.py", "Unit", "CMakeLists.txt"]
+config.excludes = ["Inputs", "lit.cfg.py", "lit.site.cfg.py", "cuda-suite.cfg.py",
+                   "Unit", "CMakeLists.txt"]
 config.test_source_root = os.path.dirname(__file__)
 config.test_exec_root = os.path.join(config.structured_obj_root, "test")
 
@@ -109,13 +113,17 @@ if config.fuzzers:
 if shutil.which("ptxas") or any(map(os.access, ["/usr/local/cuda/bin/ptxas", config.ptxas],
                                     [os.X_OK] * 2)):
     config.available_features.add("ptxas")
-try:
-    capability = subprocess.run(
-        ["nvidia-smi", "--query-gpu=compute_cap", "--format=csv,noheader"],
-        capture_output=True, text=True, timeout=20).stdout.split()
-except (OSError, subprocess.TimeoutExpired):
-    capability = []
-if capability:
-    config.available_features.add("cuda")
-if any(c.startswith("9.") for c in capability):
-    config.available_features.add("sm90")
+
+# Tests on a CUDA device: one half needs the compiler, the other the device.
+config.available_features.add("compile-half")
+cuda_suite = lit_config.params.get("cuda_suite")
+if cuda_suite:
+    # Those of the machine that has the device.
+    config.available_features.update(["cuda", "sm90"])
+    modules = os.path.join(os.path.abspath(cuda_suite), "%basename_t")
+else:
+    sys.path.insert(0, os.path.join(config.test_source_root, "Inputs"))
+    import cuda_features
+    config.available_features.update({"run-half"} | cuda_features.detect())
+    modules = "%t"
+config.substitutions.append(("%modules", modules))

@@ -345,11 +345,13 @@ def write_mlir(config: DecoderConfig, path: Path) -> None:
 def make_weights(config: DecoderConfig, seed: int = 0) -> dict[str, np.ndarray]:
     """Random weights by name: norms near 1, matrices of the scale that keeps the
     scale of their input. bf16 arrays are of ml_dtypes.bfloat16."""
-    import ml_dtypes
     config.check()
     rng = np.random.default_rng(seed)
-    dtype = {"f32": np.float32, "f16": np.float16,
-             "bf16": ml_dtypes.bfloat16}[config.dtype]
+    if config.dtype == "bf16":
+        import ml_dtypes
+        dtype = ml_dtypes.bfloat16
+    else:
+        dtype = {"f32": np.float32, "f16": np.float16}[config.dtype]
     kv = config.kv_heads * config.head
     shapes = {"attention.q": (config.hidden, config.hidden),
               "attention.k": (kv, config.hidden), "attention.v": (kv, config.hidden),

@@ -56,8 +56,11 @@ class Layer:
         names = [f"%f{i}" for i in range(len(factors))]
         arguments = [f"%x: {x}"]
         if zero_init:
+            size = "%t" if dynamic else ""
             body = (f"  %zero = arith.constant 0.0 : {self.init_dtype}\n"
-                    f"  %e = tensor.empty() : {y}\n"
+                    "  %c0 = arith.constant 0 : index\n"
+                    f"  %t = tensor.dim %x, %c0 : {x}\n"
+                    f"  %e = tensor.empty({size}) : {y}\n"
                     f"  %y0 = linalg.fill ins(%zero : {self.init_dtype}) outs(%e : {y}) -> {y}\n")
         else:
             arguments.append(f"%y0: {y}")

@@ -55,16 +55,24 @@ def write_safetensors(path, tensors):
     Path(path).write_bytes(struct.pack("<Q", len(text)) + text + b"".join(data))
 
 
-def read_safetensors(path):
-    """The floating-point tensors, {name: array}."""
+def safetensors_entries(path):
+    """Name, header entry and bytes of each tensor, in the order of the bytes."""
     data = Path(path).read_bytes()
     size = 8 + int.from_bytes(data[:8], "little")
+    header = json.loads(data[8:size])
+    header.pop("__metadata__", None)
+    for name, entry in sorted(header.items(), key=lambda item: item[1]["data_offsets"]):
+        begin, end = entry["data_offsets"]
+        yield name, entry, data[size + begin:size + end]
+
+
+def read_safetensors(path):
+    """The floating-point tensors, {name: array}."""
     tensors = {}
-    for name, entry in json.loads(data[8:size]).items():
-        dtype = entry.get("dtype", "").lower()
+    for name, entry, data in safetensors_entries(path):
+        dtype = entry["dtype"].lower()
         if dtype in ROUNDOFF:
-            begin, end = (size + offset for offset in entry["data_offsets"])
-            bits = np.frombuffer(data[begin:end], np.uint16 if dtype == "bf16" else
+            bits = np.frombuffer(data, np.uint16 if dtype == "bf16" else
                                  f"f{int(dtype[1:]) // 8}")
             tensors[name] = from_bits(bits, dtype).reshape(entry["shape"])
     return tensors
@@ -83,6 +91,13 @@ class Module:
             write_safetensors(self.directory / "weights.safetensors", weights)
             arguments.append(f"--weights={self.directory / 'weights.safetensors'}")
         subprocess.run([str(a) for a in arguments], check=True)
+
+    @classmethod
+    def compiled(cls, directory):
+        """The module that was compiled into a directory."""
+        module = cls.__new__(cls)
+        module.directory = Path(directory)
+        return module
 
     def run(self, entry, inputs, dtype, threads=2):
         """inputs: [(array, dtype)]; the one output, of `dtype`, in float64."""

@@ -1,0 +1,107 @@
+# Part of the Structured project, under the Apache License v2.0 with LLVM Exceptions.
+# See LICENSE for license information.
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""The two halves of a test on a GPU: `compile` needs the compiler, `run` the GPU,
+and what the first leaves in a directory is all that the second needs. They may
+be on two machines (tools/dev/cuda-suite).
+
+A module's weights do not travel: both halves make them, from the same seed. The
+first one notes how the numbers that the compiled code wants follow from them.
+"""
+
+import itertools
+import json
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+sys.path[:0] = [str(HERE.parents[1] / "CPU"), str(HERE.parents[1] / "CPU" / "Inputs")]
+from harness import ROUNDOFF, Module, safetensors_entries, to_bits
+
+
+def compile_module(mlir, directory, weights=None, options=()):
+    """The first half: a module for CUDA, and how its parameters follow from the
+    weights, {name: (array, dtype)}."""
+    module = Module(mlir, directory, weights, ["--target=cuda", *options])
+    note_parameters(module.directory, weights or {})
+
+
+def open_module(directory, weights=None):
+    """The second half: the module, with its parameters made again."""
+    write_parameters(Path(directory), weights or {})
+    return Module.compiled(directory)
+
+
+def note_parameters(directory, weights):
+    """Replaces the module's parameters by a note of where each comes from: a weight
+    whose dimensions are permuted, or a file with what is nothing of the kind."""
+    arrays = {name: to_bits(*weight) for name, weight in weights.items()}
+    stored = directory / "model.safetensors"
+    tensors = list(safetensors_entries(stored))
+    notes, rest = [], bytearray()
+    for name, entry, data in tensors:
+        found = find(data, arrays)
+        if found is None:
+            rest += data
+            found = {"bytes": len(data)}
+        notes.append({"name": name, "dtype": entry["dtype"], "shape": entry["shape"], **found})
+    (directory / "parameters.json").write_text(json.dumps(notes))
+    (directory / "parameters.bin").write_bytes(rest)
+    write_parameters(directory, weights)
+    assert ([(name, data) for name, _, data in safetensors_entries(stored)]
+            == [(name, data) for name, _, data in tensors])
+    for name in ("model.safetensors", "weights.safetensors"):
+        (directory / name).unlink(missing_ok=True)
+
+
+def find(data, arrays):
+    """The weight, and the order of its dimensions, that has these bytes."""
+    for name, array in arrays.items():
+        if array.nbytes == len(data) > 0:
+            for order in itertools.permutations(range(array.ndim)):
+                if array.transpose(order).tobytes() == data:
+                    return {"weight": name, "order": order}
+    return None
+
+
+def write_parameters(directory, weights):
+    """Undoes `note_parameters`."""
+    rest, parts, header, offset = (directory / "parameters.bin").read_bytes(), [], {}, 0
+    for note in json.loads((directory / "parameters.json").read_text()):
+        if "weight" in note:
+            part = to_bits(*weights[note["weight"]]).transpose(note["order"]).tobytes()
+        else:
+            part, rest = rest[:note["bytes"]], rest[note["bytes"]:]
+        header[note["name"]] = {"dtype": note["dtype"], "shape": note["shape"],
+                                "data_offsets": [offset, offset + len(part)]}
+        offset += len(part)
+        parts.append(part)
+    text = json.dumps(header).encode()
+    (directory / "model.safetensors").write_bytes(
+        len(text).to_bytes(8, "little") + text + b"".join(parts))
+
+
+def check_layers(layers, options=()):
+    """A test of layers made by ../../CPU/layers.py. The program's arguments are the
+    half and the directory.
+
+    Between the stages of a BLAST layer Y and Z are rounded to the factors' type, of
+    a GBLR layer on tensor cores Y. A result sums many such errors with random signs:
+    relative to its root mean square their sum has a standard deviation of about half
+    a unit of roundoff. Of the ten thousands of elements compared here the largest, in
+    tokens of larger numbers than the mean, reach six units; ten are allowed.
+    """
+    half, directory = sys.argv[1:]
+    weights = {}
+    for layer in layers:
+        weights.update(layer.weights())
+    if half == "compile":
+        compile_module("".join(layer.mlir for layer in layers), directory, weights,
+                       ["--costs=none", *options])
+        return
+    module = open_module(directory, weights)
+    for layer in layers:
+        rounds = layer.kind == "blast" or getattr(layer, "on_tensor_cores", False)
+        is_narrow = rounds and layer.dtype != "f32"
+        layer.check(module, "", more=10 * ROUNDOFF[layer.dtype] if is_narrow else 0)
+    print(f"{len(layers)} layers agree")

@@ -1,0 +1,30 @@
+# Part of the Structured project, under the Apache License v2.0 with LLVM Exceptions.
+# See LICENSE for license information.
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+# REQUIRES: python-numpy, sm90
+# RUN: %if compile-half %{ %python %s auto compile %modules-auto %}
+# RUN: %if run-half %{ %python %s auto run %modules-auto %}
+# RUN: %if compile-half %{ %python %s unfused compile %modules-unfused %}
+# RUN: %if run-half %{ %python %s unfused run %modules-unfused %}
+"""BLAST layers of many tokens, with kernels for tensor cores: as the compiler
+chooses them, and with a kernel for the second stage alone. Sizes that fill no tile,
+more than one tile in each direction, a dynamic number of tokens."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent / "Inputs"))
+from halves import check_layers
+from layers import blast
+
+kernel = sys.argv.pop(1)
+LAYERS = []
+for dtype in ("f16", "bf16"):
+    LAYERS += [blast([t], b_out, b_in, p, q, r, dtype, zero_init=True)
+               for t, b_out, b_in, p, q, r in [
+                   (256, 1, 1, 64, 64, 64), (300, 2, 2, 72, 136, 200), (1000, 2, 1, 24, 64, 88),
+                   (257, 1, 2, 40, 8, 8), (513, 4, 4, 96, 96, 80), (320, 3, 5, 16, 40, 72),
+                   (300, 8, 8, 24, 16, 136), (270, 16, 12, 8, 24, 72), (400, 16, 16, 16, 16, 264)]]
+    LAYERS += [blast([256, 300, 1000], 3, 4, 24, 32, 80, dtype, zero_init=True, dynamic=True),
+               blast([300], 2, 2, 40, 72, 64, dtype, zero_init=True, factors_as_inputs=True)]
+check_layers(LAYERS, [f"--blast-kernel={kernel}"])
