@@ -96,6 +96,7 @@ def _library() -> ctypes.CDLL:
         "CudaGetDeviceCount": (index, [ctypes.POINTER(index)]),
         "CudaSetDevice": (index, [index]),
         "CudaTuneMatmul": (None, [index]),
+        "CudaCallerKeepsTurns": (None, [index]),
         "CudaCheckLaunches": (None, [index]),
         "CudaCopy": (index, [handle, handle, ctypes.c_int64, handle]),
         "CudaStreamSynchronize": (index, [handle]),
@@ -142,6 +143,13 @@ def set_cuda_device(ordinal: int) -> None:
 def tune_cuda_matmul(enabled: bool) -> None:
     """Whether new matrix products time cuBLASLt's algorithms and keep the fastest."""
     _library().structuredRtCudaTuneMatmul(enabled)
+
+
+def caller_keeps_cuda_turns(enabled: bool) -> None:
+    """Whether the caller sees to it that no two runs or graphs with kernels whose blocks
+    wait for each other (BLAST layers) are on a device at the same time. Runs with such
+    kernels can then be part of graphs that the caller captures."""
+    _library().structuredRtCudaCallerKeepsTurns(enabled)
 
 
 def check_cuda_launches(enabled: bool) -> None:

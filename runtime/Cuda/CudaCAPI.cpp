@@ -51,6 +51,10 @@ const char *structuredRtCudaGetDeviceName(void) {
 
 void structuredRtCudaTuneMatmul(int32_t enabled) { setMatmulTuning(enabled); }
 
+void structuredRtCudaCallerKeepsTurns(int32_t enabled) {
+  setCallerKeepsTurns(enabled);
+}
+
 void structuredRtCudaCheckLaunches(int32_t enabled) {
   setLaunchChecks(enabled);
 }

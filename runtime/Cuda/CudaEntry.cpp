@@ -242,11 +242,12 @@ Result<void> CudaEntry::runOnStream(const structuredRtTensor *inputs,
   if (!done)
     return done;
   bool isCapturing = captureStatus != 0;
-  if (isCapturing && state->hasResidentKernels)
+  if (isCapturing && state->hasResidentKernels && !doesCallerKeepTurns())
     return Error{"entry '" + info->name +
                  "': it has kernels whose blocks wait for each other, whose "
                  "turns on the device a graph of the caller would not keep; "
-                 "capture it with structuredRtGraphCapture"};
+                 "capture it with structuredRtGraphCapture, or see "
+                 "structuredRtCudaCallerKeepsTurns"};
   std::vector<int64_t> words;
   done = enqueue(inputs, cudaStream, isCapturing, words);
   if (!done)

@@ -8,7 +8,14 @@
 
 #include "Cuda/ResidentTurn.h"
 
+#include <atomic>
+
 namespace structured::runtime {
+
+static std::atomic<bool> callerKeepsTurns{false};
+
+void setCallerKeepsTurns(bool enabled) { callerKeepsTurns = enabled; }
+bool doesCallerKeepTurns() { return callerKeepsTurns; }
 
 Result<void> ResidentTurn::begin(CUstream stream) {
   if (lock)

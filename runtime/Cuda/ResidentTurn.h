@@ -13,6 +13,11 @@
 
 namespace structured::runtime {
 
+/// Whether the caller takes care of turns, so that its graphs may have resident
+/// kernels.
+void setCallerKeepsTurns(bool enabled);
+bool doesCallerKeepTurns();
+
 /// The turn of a run with resident kernels, those whose blocks wait for each
 /// other. Of two of them at the same time each could hold multiprocessors that
 /// the other's missing blocks need, and both would wait for ever. So such runs

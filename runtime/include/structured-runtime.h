@@ -221,9 +221,9 @@ STRUCTURED_RT_EXPORT const char *structuredRtCudaGetDeviceName(void);
  * If the caller is capturing the stream, the run becomes part of the caller's
  * graph. What a capture cannot do, an earlier run with the same shapes and
  * inputs at the same addresses must have done; it is an error otherwise, and
- * for entries with kernels whose blocks wait for each other (layers for few
- * tokens): capture these with structuredRtGraphCapture(). The caller sees to it
- * that the module outlives the graph, and that the graph does not run while the
+ * for entries with kernels whose blocks wait for each other (BLAST layers):
+ * capture these with structuredRtGraphCapture(), or see
+ * structuredRtCudaCallerKeepsTurns(). The caller sees to it that the module outlives the graph, and that the graph does not run while the
  * entry runs elsewhere.
  *
  * On failure of the enqueuing, what was enqueued before it still executes. A
@@ -254,6 +254,12 @@ STRUCTURED_RT_EXPORT void structuredRtGraphFree(structuredRtGraph *graph);
  * time from now on time the algorithms that cuBLASLt proposes and keep the
  * fastest one, in all modules. */
 STRUCTURED_RT_EXPORT void structuredRtCudaTuneMatmul(int32_t enabled);
+
+/* Whether (1) or not (0, the default) the caller sees to it that no two runs
+ * or graphs with kernels whose blocks wait for each other are on a device at
+ * the same time. Runs with such kernels can then become part of a graph that
+ * the caller captures. */
+STRUCTURED_RT_EXPORT void structuredRtCudaCallerKeepsTurns(int32_t enabled);
 
 /* Whether (1) or not (0, the default) every launch waits for its kernel, in all
  * modules, so that a kernel's own error (an illegal address) is reported under

@@ -444,6 +444,8 @@ class Runner:
         self.pool, self.machine = Pool(), machine()
         # As the library would be used by one who cares for speed; rivals' is too.
         runtime.tune_cuda_matmul(True)
+        # Nothing else runs.
+        runtime.caller_keeps_cuda_turns(True)
         torch.backends.cuda.matmul.allow_bf16_reduced_precision_reduction = False
 
     def contenders(self, group: Sequence[Layer]) -> list[tuple[Layer, str]]:

@@ -360,6 +360,10 @@ static void testCallersCapture(float *x) {
                                            &y, 1, stream),
               "entry 'resident': it has kernels whose blocks wait for each "
               "other");
+  structuredRtCudaCallerKeepsTurns(1);
+  CHECK(structuredRtEntryRunOnStream(module, find("resident"), &input, 1, &y, 1,
+                                     stream) == 0);
+  structuredRtCudaCallerKeepsTurns(0);
   CHECK(structuredRtEntryRunOnStream(module, find("plus3"), &input, 1, &y, 1,
                                      stream) == 0);
   CHECK_FAILS(structuredRtEntryRunOnStream(module, find("growing"), &input, 1,
