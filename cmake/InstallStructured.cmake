@@ -61,6 +61,7 @@ set(CPACK_STRIP_FILES ON)
 set(CPACK_DEBIAN_PACKAGE_MAINTAINER ${CPACK_PACKAGE_VENDOR})
 set(CPACK_DEBIAN_FILE_NAME DEB-DEFAULT)
 set(CPACK_DEBIAN_PACKAGE_SHLIBDEPS ON)
-set(CPACK_DEBIAN_PACKAGE_RECOMMENDS "libomp-22-dev, lld-22") # to compile models
-set(CPACK_DEBIAN_PACKAGE_SUGGESTS "libmlir-22-dev, nlohmann-json3-dev")
+set(CPACK_DEBIAN_PACKAGE_DEPENDS "lld-22") # to compile models
+set(CPACK_DEBIAN_PACKAGE_SUGGESTS # for find_package(Structured)
+  "llvm-22-dev, libmlir-22-dev, mlir-22-tools, libopenblas-dev, nlohmann-json3-dev")
 include(CPack)
