@@ -4,7 +4,7 @@
 # REQUIRES: python-numpy
 # RUN: %python %s %t --count=10 -- structured-opt | FileCheck %s --implicit-check-not=Traceback
 # CHECK: 10 modules
-# CHECK-SAME: all agree
+# CHECK-SAME: all agree; {{[0-9]+}} compile for CUDA
 """Random valid modules with the dialect's ops.
 
 Each seed gives a function: a few layers of all kinds, with factors that are
@@ -16,6 +16,9 @@ and casts between them, and several results. For each the following must hold.
 - Compiled as it is, canonicalised, and through the expansion of its structured
   layers to dense ones, it computes the same numbers as a reference in float64
   with dense matrices.
+- It compiles for CUDA, to machine code where ptxas is, with the structure of its
+  layers kept, with layers that do not pay made dense, and expanded. GBLR layers whose
+  factors are not parameters are refused, and only these.
 
 A number may differ from the reference by six standard deviations of its rounding
 errors, which the reference follows through the ops. That this tells a wrong
@@ -73,6 +76,7 @@ class Function:
         self.values = []  # (SSA name, features, element type)
         self.steps = []  # (result, f(numbers, factors, narrow) -> Number), in order
         self.factors, self.names = {}, 0
+        self.refused_by_cuda = False
         dtype = self.choose(["f32", "f32", "f16", "bf16"])
         self.values.append(self.argument(self.size(), dtype))
         for _ in range(self.rng.integers(2, 6)):
@@ -172,6 +176,8 @@ class Function:
     def layer(self, op, attributes, x, m, arrays, dtype, matrix, terms, types=None):
         """`matrix(factors)` is the dense W, `terms` the longest sum's length."""
         factors = [self.factor(a, t) for a, t in zip(arrays, types or [dtype] * len(arrays))]
+        if op == "structured.gblr.matmul" and not all(f[2] in self.parameters for f in factors):
+            self.refused_by_cuda = True
         init = self.init(m, sorted({x[2], "f32"}))
         result = (self.fresh(), m, init[2])
         names = ", ".join([x[0]] + [f[0] for f in factors])
@@ -324,6 +330,32 @@ def check_round_trip(opt, text, name):
         assert again == printed, f"{name}: a round trip ({form or 'text'}) changes the module"
 
 
+def check_cuda(opt, functions, directory):
+    """Compiles the functions for CUDA, three ways; returns how many were refused."""
+    weights = f"--weights={directory / 'weights.safetensors'}"
+    place = directory / "cuda"
+    place.mkdir(exist_ok=True)
+    compiler = ["structured-compile", "--target=cuda", place / "model.mlir", weights,
+                "-o", place / "model.so"]
+    accepted = [function for function in functions if not function.refused_by_cuda]
+    for chosen, passes, options in (
+            (accepted, [], ["--costs=none"]), (accepted, ["--canonicalize"], []),
+            (functions, ["--structured-expand-to-dense"], [])):
+        text = "".join(function.text for function in chosen)
+        (place / "model.mlir").write_bytes(call([*opt, *passes], text.encode()))
+        call([*compiler, *options])
+    refused = 0
+    for function in functions:
+        if function.refused_by_cuda:
+            (place / "model.mlir").write_text(function.text)
+            run = subprocess.run(compiler, stderr=subprocess.PIPE, text=True)
+            refused += run.returncode != 0  # not if the layer had no components
+            assert run.returncode == 0 or (
+                "error: 'structured.gblr.matmul' is left on the host" in run.stderr), (
+                f"{function.name}: {run.stderr}\n{function.text}")
+    return refused
+
+
 def within(result, number):
     return np.abs(result - number.exact) <= DEVIATIONS * number.error
 
@@ -393,13 +425,15 @@ def main():
         call(["structured-compile", place / "model.mlir", "-o", place / "model.so",
               f"--weights={directory / 'weights.safetensors'}"])
         worst[label] = max(check_results(function, place, label) for function in functions)
+    refused = check_cuda(opt, functions, directory)
     matter, told = map(sum, zip(*map(count_told_apart, functions)))
     assert told >= 0.95 * matter > 0, f"wrong factors: {told} of {matter} told apart"
     layers = sum(function.text.count("structured.") - function.text.count("structured.parameter")
                  for function in functions)
     print(f"{len(functions)} modules of {layers} layers; largest error, in what is allowed: "
           + ", ".join(f"{label} {ratio:.2f}" for label, ratio in worst.items())
-          + f"; wrong factors told apart: {told} of {matter}; all agree")
+          + f"; wrong factors told apart: {told} of {matter}; all agree; "
+          f"{len(functions) - refused} compile for CUDA, {refused} refused")
 
 
 if __name__ == "__main__":
