@@ -34,7 +34,9 @@ config.excludes = ["Inputs", "lit.cfg.py", "lit.site.cfg.py", "cuda-suite.cfg.py
 config.test_source_root = os.path.dirname(__file__)
 config.test_exec_root = os.path.join(config.structured_obj_root, "test")
 
-llvm_config.with_system_environment(["HOME", "TMP", "TEMP", "TMPDIR"])
+# The locale: ccache tells compilations by it.
+llvm_config.with_system_environment(["HOME", "TMP", "TEMP", "TMPDIR",
+                                     "LANG", "LC_ALL", "LC_CTYPE"])
 config.environment["FILECHECK_OPTS"] = "-enable-var-scope --allow-unused-prefixes=false"
 config.environment["PYTHONPATH"] = os.path.join(config.structured_src_root, "python")
 config.environment["STRUCTURED_BUILD_DIR"] = config.structured_obj_root
