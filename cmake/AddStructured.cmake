@@ -28,6 +28,13 @@ function(add_structured_library name)
   add_mlir_library(${name} ${ARGN} DISABLE_INSTALL EXCLUDE_FROM_LIBMLIR
                    ENABLE_AGGREGATION)
   target_link_libraries(${name} PUBLIC MLIR LLVM)
+  # LLVM's headers lay classes out by NDEBUG (llvm::Statistic), and the shared
+  # libraries were built with it.
+  string(TOUPPER "${CMAKE_BUILD_TYPE}" build_type)
+  if(NOT CMAKE_CXX_FLAGS_${build_type} MATCHES NDEBUG)
+    target_compile_definitions(obj.${name} PRIVATE NDEBUG)
+    target_compile_definitions(${name} INTERFACE NDEBUG)
+  endif()
   install_structured_target(${name})
 endfunction()
 
