@@ -25,7 +25,8 @@ PackedFactor structured::packFactor(OpBuilder &builder, GblrMatmulOp op,
   auto source = (isV ? op.getV() : op.getU()).getDefiningOp<ParameterOp>();
   auto packing =
       GblrPackingAttr::get(builder.getContext(), factor, panels.v.width,
-                           panels.u.width, op.getLayout(), pattern.columns);
+                           panels.u.width, op.getLayout(), pattern.columns,
+                           panels.order);
   auto type = source.getType().clone(
       packing.getPackedShape(pattern.coordinates.size()));
   PackedFactor packed;

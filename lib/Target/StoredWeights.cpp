@@ -180,9 +180,9 @@ static std::vector<std::byte> getBytes(const EntryParameter &parameter) {
 static Result<std::vector<std::byte>> pack(const TensorView &tensor,
                                            const EntryParameter &parameter) {
   GblrPackingAttr packing = parameter.packing;
-  GblrPanels panels =
-      GblrPanels::compute(packing.getLayout(), packing.getVWidth(),
-                          packing.getUWidth(), packing.getColumns());
+  GblrPanels panels = GblrPanels::compute(
+      packing.getLayout(), packing.getVWidth(), packing.getUWidth(),
+      packing.getColumns(), packing.getOrder());
   bool isV = packing.getFactor() == GblrFactor::V;
   const PanelPattern &pattern = isV ? panels.v : panels.u;
   if (parameter.shape[0] != static_cast<int64_t>(pattern.coordinates.size()))

@@ -9,12 +9,12 @@ func.func @wrap(%x: tensor<2048x256xbf16>, %y0: tensor<2048x128xbf16>) -> tensor
   %u = structured.parameter "u" : tensor<384xbf16>
   %v = structured.parameter "v" : tensor<288xbf16>
   // CHECK: %[[ZEROS:.+]] = linalg.fill {{.*}} -> tensor<2048x256xbf16>
-  // CHECK: %[[V:.+]] = structured.parameter "v" packing = <v, widths = 256 : 256, layout = <out = 128, in = 256, {{.*}}>, columns = 64> : tensor<2x256x64xbf16>
+  // CHECK: %[[V:.+]] = structured.parameter "v" packing = <v, widths = 256 : 256, layout = <out = 128, in = 256, {{.*}}>, columns = 64, order = [{{[-0-9, ]*}}]> : tensor<2x256x64xbf16>
   // CHECK: %[[VPOSITIONS:.+]] = arith.constant dense<[0, 2]> : tensor<2xi32>
   // CHECK: %[[VCOORDINATES:.+]] = arith.constant dense<[0, 3]> : tensor<2xi32>
   // CHECK: %[[VORDER:.+]] = arith.constant dense<0> : tensor<1xi32>
   // CHECK: %[[A:.+]] = structured.bsr.matmul ins(%[[X]], %[[V]], %[[VPOSITIONS]], %[[VCOORDINATES]], %[[VORDER]] : {{.*}}) outs(%[[ZEROS]] : tensor<2048x256xbf16>)
-  // CHECK: %[[U:.+]] = structured.parameter "u" packing = <u, widths = 256 : 256, layout = {{.*}}>, columns = 64> : tensor<1x256x64xbf16>
+  // CHECK: %[[U:.+]] = structured.parameter "u" packing = <u, widths = 256 : 256, layout = {{.*}}>, columns = 64, order = [{{[-0-9, ]*}}]> : tensor<1x256x64xbf16>
   // CHECK: %[[Y:.+]] = structured.bsr.matmul ins(%[[A]], %[[U]], {{.*}}) outs(%[[Y0]] : tensor<2048x128xbf16>)
   // CHECK: return %[[Y]]
   %y = structured.gblr.matmul layout = <out = 128, in = 256, components = [

@@ -111,3 +111,39 @@ func.func @packed() -> tensor<5x64xf16> {
 // expected-error @below {{blocks must have at least 1 column, and panels of rank vectors a multiple of them, got 64 and 32}}
 #packing = #structured.gblr_packing<v, widths = 32 : 64, layout =
     <out = 4, in = 5, components = [<rows 0 + 1, cols 0 + 5, rank 2>]>, columns = 64>
+
+// -----
+
+// expected-error @below {{an order must be of the rows of panels of 4 and more than 1 column, got 3 rows and columns = 2}}
+#packing = #structured.gblr_packing<v, widths = 4 : 64, layout =
+    <out = 4, in = 5, components = [<rows 0 + 1, cols 0 + 5, rank 2>, <rows 0 + 0, cols 0 + 5, rank 1>]>, columns = 2, order = [0, 1, -1]>
+
+// -----
+
+// expected-error @below {{an order must be of the rows of panels of 4 and more than 1 column, got 4 rows and columns = 1}}
+#packing = #structured.gblr_packing<v, widths = 4 : 64, layout =
+    <out = 4, in = 5, components = [<rows 0 + 1, cols 0 + 5, rank 2>, <rows 0 + 0, cols 0 + 5, rank 1>]>, columns = 1, order = [0, 1, -1, -1]>
+
+// -----
+
+// expected-error @below {{an order must have different numbers of the 3 rank vectors, or -1, got 1}}
+#packing = #structured.gblr_packing<v, widths = 4 : 64, layout =
+    <out = 4, in = 5, components = [<rows 0 + 1, cols 0 + 5, rank 2>, <rows 0 + 0, cols 0 + 5, rank 1>]>, columns = 2, order = [1, 0, 1, -1]>
+
+// -----
+
+// expected-error @below {{an order must have different numbers of the 3 rank vectors, or -1, got 3}}
+#packing = #structured.gblr_packing<v, widths = 4 : 64, layout =
+    <out = 4, in = 5, components = [<rows 0 + 1, cols 0 + 5, rank 2>, <rows 0 + 0, cols 0 + 5, rank 1>]>, columns = 2, order = [0, 1, 3, -1]>
+
+// -----
+
+// expected-error @below {{an order must have different numbers of the 3 rank vectors, or -1, got -2}}
+#packing = #structured.gblr_packing<v, widths = 4 : 64, layout =
+    <out = 4, in = 5, components = [<rows 0 + 1, cols 0 + 5, rank 2>, <rows 0 + 0, cols 0 + 5, rank 1>]>, columns = 2, order = [0, 1, -2, -1]>
+
+// -----
+
+// expected-error @below {{an order must have all rank vectors of components that are not empty, not without 0}}
+#packing = #structured.gblr_packing<v, widths = 4 : 64, layout =
+    <out = 4, in = 5, components = [<rows 0 + 1, cols 0 + 5, rank 2>, <rows 0 + 0, cols 0 + 5, rank 1>]>, columns = 2, order = [1, 2, -1, -1]>

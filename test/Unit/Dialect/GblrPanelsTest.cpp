@@ -98,6 +98,17 @@ TEST_F(GblrPanelsTest, PackedFactorsMakeTheMatrix) {
         vk += component.getCols();
       }
     EXPECT_EQ(product, expected) << "layout " << number;
+    if (columns == 1)
+      continue;
+    // The order makes the same panels again.
+    GblrPanels again =
+        GblrPanels::compute(layout, vWidth, uWidth, columns, panels.order);
+    EXPECT_EQ(again.order, panels.order);
+    EXPECT_EQ(again.v.coordinates, panels.v.coordinates);
+    EXPECT_EQ(unpack(again.u, again.uRuns, u, out, ranks), uMatrix);
+    EXPECT_TRUE(succeeded(GblrPackingAttr::verify(
+        [&] { return emitError(UnknownLoc::get(&context)); }, GblrFactor::V,
+        vWidth, uWidth, layout, columns, panels.order)));
   }
 }
 
@@ -131,4 +142,16 @@ TEST_F(GblrPanelsTest, VectorsOfTheSameBlocksArePutTogether) {
   GblrPanels panels = GblrPanels::compute(layout, 128, 64, 64);
   EXPECT_EQ(panels.v.coordinates.size(), 4u);
   EXPECT_EQ(panels.u.coordinates.size(), 6u);
+}
+
+// Rank vectors of four kinds, of 1, 2, 3 and 4 blocks: V's panels are in
+// descending order, but for the first.
+TEST_F(GblrPanelsTest, PanelsAreInTheOrderInWhichTheyAreMade) {
+  SmallVector<GblrComponentAttr> components;
+  for (int64_t k = 0; k < 128; ++k)
+    components.push_back(
+        GblrComponentAttr::get(&context, 0, 64, 0, 64 * (1 + k % 4), 1));
+  auto layout = GblrLayoutAttr::get(&context, 64, 256, components);
+  GblrPanels panels = GblrPanels::compute(layout, 32, 64, 32);
+  EXPECT_EQ(panels.v.positions, (std::vector<int32_t>{0, 6, 10, 12, 20}));
 }

@@ -8,6 +8,7 @@
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/ADT/bit.h"
 
+#include <algorithm>
 #include <cmath>
 #include <numeric>
 
@@ -53,6 +54,7 @@ private:
 struct Component {
   GblrComponentAttr attr;
   int64_t uOffset, vOffset; ///< in the packed factors
+  int64_t firstNumber;      ///< of its rank vectors, among all
   ColumnSet columns;
   int64_t taken = 0; ///< rank vectors that have a panel
 
@@ -68,17 +70,19 @@ struct RankVector {
 
 static std::vector<Component> getComponents(GblrLayoutAttr layout) {
   std::vector<Component> components;
-  int64_t uOffset = 0, vOffset = 0;
+  int64_t uOffset = 0, vOffset = 0, number = 0;
   for (GblrComponentAttr attr : layout.getComponents()) {
     if (attr.getRank() > 0 && attr.getRows() > 0 && attr.getCols() > 0) {
       ColumnSet columns(layout.getInFeatures());
       for (const IntervalPiece &piece : splitPeriodic(
                attr.getColStart(), attr.getCols(), layout.getInFeatures()))
         columns.insert(piece);
-      components.push_back({attr, uOffset, vOffset, std::move(columns)});
+      components.push_back(
+          {attr, uOffset, vOffset, number, std::move(columns)});
     }
     uOffset += attr.getRank() * attr.getRows();
     vOffset += attr.getRank() * attr.getCols();
+    number += attr.getRank();
   }
   llvm::stable_sort(components, [](const Component &a, const Component &b) {
     return std::make_pair(a.attr.getColStart(), a.attr.getCols()) <
@@ -204,212 +208,298 @@ static void computeU(GblrPanels &panels,
 //===----------------------------------------------------------------------===//
 
 namespace {
-/// A rank vector and the blocks that it meets.
-struct BlockedVector {
-  RankVector vector;
-  ColumnSet columns; ///< blocks of columns of W
-  ColumnSet rows;    ///< panels of rows of W
+/// The blocks that a rank vector meets: `size` of them from `first`,
+/// periodically.
+struct BlockArc {
+  int32_t first = 0, size = 0;
 };
 
-/// Distributes rank vectors to the rows of V's panels, so that few blocks are
-/// needed: of V, by the columns of all vectors of a panel, and of U, by the
-/// rows of each `columns` successive vectors, a chunk.
+/// How many rank vectors meet each block of a factor, for panels of V or, of U,
+/// for chunks, the `width` rank vectors that a block has. What a block costs is
+/// the square root of them: what is nearly empty is to be emptied, which takes
+/// many exchanges of which but the last lowers the number of blocks.
+class BlockCounts {
+public:
+  /// `cost` is that of a block which all rank vectors meet.
+  BlockCounts(int64_t panels, int64_t width, int64_t blocks, int64_t cost);
+
+  void add(int64_t panel, BlockArc arc, int32_t sign);
+  /// To be called after `add`.
+  void update(int64_t panel);
+  /// The change of the cost if panel p has y instead of x, and q, another one,
+  /// x instead of y.
+  int32_t getChange(int64_t p, int64_t q, BlockArc x, BlockArc y) const;
+
+  int32_t getCost(int64_t vectors) const { return costs[vectors]; }
+  int64_t countBlocks(int64_t panel) const;
+
+private:
+  int64_t blocks;
+  std::vector<int32_t> costs, counts;
+  // For each panel, and two periods of blocks, the sums of what one rank vector
+  // more, or less, costs in all blocks before.
+  std::vector<int32_t> more, fewer;
+};
+
+/// Distributes rank vectors to slots, the rows of V's panels, so that few
+/// blocks are needed: of V, by the columns of all vectors of a panel, and of U,
+/// by the rows of each `columns` successive vectors, a chunk.
 class BlockOrder {
 public:
-  BlockOrder(std::vector<BlockedVector> vectors, GblrLayoutAttr layout,
-             int64_t vWidth, int64_t uWidth, int64_t columns)
-      : vectors(std::move(vectors)), vWidth(vWidth), uWidth(uWidth),
-        columns(columns),
-        columnBlocks(llvm::divideCeil(layout.getInFeatures(), columns)),
-        rowPanels(llvm::divideCeil(layout.getOutFeatures(), uWidth)),
-        slots(llvm::alignTo(this->vectors.size(), vWidth), -1) {}
+  BlockOrder(const std::vector<Component> &components, GblrLayoutAttr layout,
+             int64_t vWidth, int64_t uWidth, int64_t columns);
 
-  /// Fills the slots one after the other, each with the vector that needs the
-  /// fewest numbers more.
-  void fill();
-  /// Exchanges vectors at random, by threshold accepting: an exchange is made
-  /// if it makes things worse by no more than a threshold, which falls to 0.
-  /// Emptying a block takes many exchanges of which but the last lowers the
-  /// number of blocks. So what is made small is the sum of the square roots of
-  /// the vectors that meet each block: that favours what is nearly empty.
+  /// Exchanges vectors at random, by simulated annealing.
   void improve();
+  /// Puts V's panels in the order in which they are likely to be made, as the
+  /// tiles of U's panels go through them in this order: those of the most
+  /// blocks are started first, but the one with most of all may be the last to
+  /// end.
+  void sortPanels();
 
   /// The vectors by slot, a multiple of `vWidth`; some may be empty.
   std::vector<std::optional<RankVector>> getVectors() const;
 
 private:
-  /// Adds `sign` to the counts of the blocks that the vector in `slot` meets.
-  /// The change of the sum.
-  int64_t count(int64_t slot, int64_t sign);
+  void exchange(int64_t a, int64_t b);
 
-  std::vector<BlockedVector> vectors;
-  int64_t vWidth, uWidth, columns, columnBlocks, rowPanels;
-  std::vector<int64_t> slots; ///< a vector each, or -1
-  // For `improve`: of each panel and block of columns, and of each chunk and
-  // panel of rows, how many vectors meet it; the blocks of each vector.
-  std::vector<int32_t> columnCounts, rowCounts;
-  std::vector<std::vector<int32_t>> columnLists, rowLists;
-  std::vector<int64_t> roots;
-  int64_t weightV = 0, weightU = 0;
+  std::vector<RankVector> vectors;
+  std::vector<BlockArc> columnArcs, rowArcs; ///< of each vector; of none last
+  int64_t vWidth, columns;
+  std::vector<int64_t> slots; ///< a vector each, or their number
+  BlockCounts v, u;
 };
 } // namespace
 
-void BlockOrder::fill() {
-  std::vector<int64_t> left(vectors.size());
-  std::iota(left.begin(), left.end(), 0);
-  // A panel starts with what is smallest: what is large fits nowhere, and is
-  // best among its like.
-  auto getSize = [&](int64_t index) {
-    return vectors[index].columns.count() * columns +
-           vectors[index].rows.count() * uWidth;
-  };
-  std::vector<int64_t> sizes(vectors.size());
-  for (int64_t index : left)
-    sizes[index] = getSize(index);
-  llvm::stable_sort(left,
-                    [&](int64_t a, int64_t b) { return sizes[a] < sizes[b]; });
-  ColumnSet panelColumns(columnBlocks), chunkRows(rowPanels);
-  for (int64_t slot = 0; !left.empty(); ++slot) {
-    int64_t inPanel = slot % vWidth, inChunk = slot % columns;
-    if (inPanel == 0)
-      panelColumns = ColumnSet(columnBlocks);
-    if (inChunk == 0)
-      chunkRows = ColumnSet(rowPanels);
-    int64_t columnCount = panelColumns.count(), rowCount = chunkRows.count();
-    auto best = left.begin();
-    int64_t fewest = std::numeric_limits<int64_t>::max();
-    for (auto it = left.begin(); inPanel > 0 && it != left.end(); ++it) {
-      const BlockedVector &vector = vectors[*it];
-      int64_t numbers =
-          ((inPanel + 1) * panelColumns.countUnion(vector.columns) -
-           inPanel * columnCount) *
-              columns +
-          ((inChunk + 1) * chunkRows.countUnion(vector.rows) -
-           inChunk * rowCount) *
-              uWidth;
-      if (numbers < fewest) {
-        best = it;
-        fewest = numbers;
-      }
-    }
-    panelColumns |= vectors[*best].columns;
-    chunkRows |= vectors[*best].rows;
-    slots[slot] = *best;
-    left.erase(best);
+BlockCounts::BlockCounts(int64_t panels, int64_t width, int64_t blocks,
+                         int64_t cost)
+    : blocks(blocks), counts(panels * blocks), more(panels * (2 * blocks + 1)),
+      fewer(more.size()) {
+  for (int64_t vectors = 0; vectors <= width; ++vectors)
+    costs.push_back(
+        std::lround(cost * std::sqrt(static_cast<double>(vectors) / width)));
+  costs.push_back(costs.back());
+  for (int64_t panel = 0; panel < panels; ++panel)
+    update(panel);
+}
+
+void BlockCounts::add(int64_t panel, BlockArc arc, int32_t sign) {
+  int32_t *count = &counts[panel * blocks];
+  for (int64_t i = 0; i < arc.size; ++i)
+    count[(arc.first + i) % blocks] += sign;
+}
+
+void BlockCounts::update(int64_t panel) {
+  const int32_t *count = &counts[panel * blocks];
+  int32_t *moreSum = &more[panel * (2 * blocks + 1)];
+  int32_t *fewerSum = &fewer[panel * (2 * blocks + 1)];
+  for (int64_t i = 0; i < 2 * blocks; ++i) {
+    int32_t vectors = count[i < blocks ? i : i - blocks];
+    int32_t cost = costs[vectors];
+    moreSum[i + 1] = moreSum[i] + costs[vectors + 1] - cost;
+    fewerSum[i + 1] = fewerSum[i] + (vectors ? costs[vectors - 1] - cost : 0);
   }
 }
 
-int64_t BlockOrder::count(int64_t slot, int64_t sign) {
-  int64_t index = slots[slot];
-  if (index < 0)
-    return 0;
-  int64_t changeV = 0, changeU = 0;
-  int32_t *counts = &columnCounts[slot / vWidth * columnBlocks];
-  for (int32_t block : columnLists[index]) {
-    changeV += roots[counts[block] + sign] - roots[counts[block]];
-    counts[block] += sign;
+int32_t BlockCounts::getChange(int64_t p, int64_t q, BlockArc x,
+                               BlockArc y) const {
+  auto period = static_cast<int32_t>(blocks);
+  int64_t ofP = p * (2 * blocks + 1), ofQ = q * (2 * blocks + 1);
+  auto sum = [](const int32_t *sums, int32_t first, int32_t size) {
+    return sums[first + size] - sums[first];
+  };
+  auto leave = [&](BlockArc arc) {
+    return sum(&fewer[ofP], arc.first, arc.size) +
+           sum(&more[ofQ], arc.first, arc.size);
+  };
+  auto come = [&](BlockArc arc) {
+    return sum(&more[ofP], arc.first, arc.size) +
+           sum(&fewer[ofQ], arc.first, arc.size);
+  };
+  int32_t change = leave(x) + come(y);
+  // What they have in common does not change: what y begins with, and what it
+  // ends with, after a period.
+  int32_t distance = y.first - x.first;
+  if (distance < 0)
+    distance += period;
+  BlockArc begin{x.first + distance, std::min(x.size - distance, y.size)};
+  BlockArc end{x.first, std::min(x.size, distance + y.size - period)};
+  for (BlockArc common : {begin, end})
+    if (common.size > 0)
+      change -= leave(common) + come(common);
+  return change;
+}
+
+int64_t BlockCounts::countBlocks(int64_t panel) const {
+  auto begin = counts.begin() + panel * blocks;
+  return blocks - std::count(begin, begin + blocks, 0);
+}
+
+/// The blocks of `size` that meet a periodic interval.
+static BlockArc getArc(int64_t start, int64_t length, int64_t period,
+                       int64_t size) {
+  auto pieces = splitPeriodic(start, length, period);
+  auto getLast = [&](const IntervalPiece &piece) {
+    return (piece.matrixOffset + piece.size - 1) / size;
+  };
+  int64_t blocks = llvm::divideCeil(period, size), first = start / size;
+  int64_t last = getLast(pieces.front());
+  if (pieces.size() > 1)
+    last = std::min(getLast(pieces.back()) + blocks, first + blocks - 1);
+  return {static_cast<int32_t>(first), static_cast<int32_t>(last - first + 1)};
+}
+
+static int64_t countVectors(const std::vector<Component> &components) {
+  int64_t count = 0;
+  for (const Component &component : components)
+    count += component.attr.getRank();
+  return count;
+}
+
+/// Costs are integers: the larger factor's are in these units.
+static int64_t scaleCost(int64_t width, int64_t otherWidth) {
+  constexpr int64_t unit = 1 << 14;
+  return std::max<int64_t>(1, unit * width / std::max(width, otherWidth));
+}
+
+BlockOrder::BlockOrder(const std::vector<Component> &components,
+                       GblrLayoutAttr layout, int64_t vWidth, int64_t uWidth,
+                       int64_t columns)
+    : vWidth(vWidth), columns(columns),
+      slots(llvm::alignTo(countVectors(components), vWidth)),
+      v(slots.size() / vWidth, vWidth,
+        llvm::divideCeil(layout.getInFeatures(), columns),
+        scaleCost(vWidth, uWidth)),
+      u(slots.size() / columns, columns,
+        llvm::divideCeil(layout.getOutFeatures(), uWidth),
+        scaleCost(uWidth, vWidth)) {
+  for (const Component &component : components) {
+    GblrComponentAttr attr = component.attr;
+    for (int64_t index = 0; index < attr.getRank(); ++index) {
+      vectors.push_back({&component, index});
+      columnArcs.push_back(getArc(attr.getColStart(), attr.getCols(),
+                                  layout.getInFeatures(), columns));
+      rowArcs.push_back(getArc(attr.getRowStart(), attr.getRows(),
+                               layout.getOutFeatures(), uWidth));
+    }
   }
-  counts = &rowCounts[slot / columns * rowPanels];
-  for (int32_t panel : rowLists[index]) {
-    changeU += roots[counts[panel] + sign] - roots[counts[panel]];
-    counts[panel] += sign;
+  columnArcs.emplace_back();
+  rowArcs.emplace_back();
+  for (auto [slot, index] : llvm::enumerate(slots)) {
+    index = std::min(slot, vectors.size());
+    v.add(slot / vWidth, columnArcs[index], 1);
+    u.add(slot / columns, rowArcs[index], 1);
   }
-  return weightV * changeV + weightU * changeU;
+  for (size_t panel = 0; panel < slots.size() / vWidth; ++panel)
+    v.update(panel);
+  for (size_t chunk = 0; chunk < slots.size() / columns; ++chunk)
+    u.update(chunk);
+}
+
+void BlockOrder::exchange(int64_t a, int64_t b) {
+  auto move = [&](BlockCounts &counts, const std::vector<BlockArc> &arcs,
+                  int64_t width) {
+    int64_t p = a / width, q = b / width;
+    if (p == q)
+      return;
+    counts.add(p, arcs[slots[a]], -1);
+    counts.add(q, arcs[slots[a]], 1);
+    counts.add(q, arcs[slots[b]], -1);
+    counts.add(p, arcs[slots[b]], 1);
+    counts.update(p);
+    counts.update(q);
+  };
+  move(v, columnArcs, vWidth);
+  move(u, rowArcs, columns);
+  std::swap(slots[a], slots[b]);
 }
 
 void BlockOrder::improve() {
   // For each vector, and in all.
-  constexpr int64_t exchangesPerVector = 2000, mostExchanges = 4000000;
+  constexpr int64_t exchangesPerVector = 20000, mostExchanges = 40000000;
   // Of the cost of a block that one vector meets.
-  constexpr double firstThreshold = 0.2;
-  constexpr int64_t rootScale = 1024;
-  auto numSlots = static_cast<int64_t>(slots.size());
-  if (numSlots <= columns)
+  constexpr double firstTemperature = 0.8, lastTemperature = 0.04;
+  constexpr int64_t steps = 1000;
+  if (static_cast<int64_t>(slots.size()) <= columns)
     return;
-  auto root = [](double value) { return std::sqrt(value); };
-  for (int64_t i = 0; i <= std::max(vWidth, columns); ++i)
-    roots.push_back(std::llround(rootScale * root(i)));
-  // A block that all vectors meet costs its numbers.
-  weightV = std::llround(columns * root(vWidth));
-  weightU = std::llround(uWidth * root(columns));
-  auto list = [](const ColumnSet &set, int64_t size) {
-    std::vector<int32_t> blocks;
-    for (int64_t block = 0; block < size; ++block)
-      if (set.contains(block))
-        blocks.push_back(block);
-    return blocks;
-  };
-  for (const BlockedVector &vector : vectors) {
-    columnLists.push_back(list(vector.columns, columnBlocks));
-    rowLists.push_back(list(vector.rows, rowPanels));
-  }
-  columnCounts.assign(numSlots / vWidth * columnBlocks, 0);
-  rowCounts.assign(numSlots / columns * rowPanels, 0);
-  for (int64_t slot = 0; slot < numSlots; ++slot)
-    count(slot, 1);
-  // Knuth's generator: the order must be the same wherever it is computed.
+  // Knuth's generator: the order is the same each time.
   uint64_t state = 1;
-  auto random = [&] {
+  auto random = [&](uint64_t end) {
     state = state * 6364136223846793005u + 1442695040888963407u;
-    return static_cast<int64_t>(state >> 33) % numSlots;
+    return static_cast<int64_t>((state >> 32) * end >> 32);
   };
-  int64_t exchanges = std::min<int64_t>(
-      exchangesPerVector * static_cast<int64_t>(vectors.size()), mostExchanges);
-  for (int64_t left = exchanges; left > 0; --left) {
-    int64_t a = random(), b = random();
-    if (a / columns == b / columns || slots[a] == slots[b])
-      continue;
-    int64_t change = count(a, -1) + count(b, -1);
-    std::swap(slots[a], slots[b]);
-    change += count(a, 1) + count(b, 1);
-    double threshold = firstThreshold * left / exchanges * weightV * rootScale;
-    if (static_cast<double>(change) <= threshold)
-      continue;
-    count(a, -1), count(b, -1);
-    std::swap(slots[a], slots[b]);
-    count(a, 1), count(b, 1);
+  // An exchange that costs c is made with the probability exp(-c /
+  // temperature).
+  std::vector<float> logarithms(4096);
+  for (auto [i, logarithm] : llvm::enumerate(logarithms))
+    logarithm = -std::log((i + 0.5) / logarithms.size());
+  int64_t exchanges =
+      std::min<int64_t>(exchangesPerVector * vectors.size(), mostExchanges);
+  for (int64_t step = 0; step < steps; ++step) {
+    float temperature =
+        v.getCost(1) * firstTemperature *
+        std::pow(lastTemperature / firstTemperature, step / (steps - 1.));
+    for (int64_t i = 0; i < exchanges / steps; ++i) {
+      int64_t a = random(slots.size()), b = random(slots.size());
+      if (a / columns == b / columns)
+        continue;
+      int64_t x = slots[a], y = slots[b];
+      int32_t change =
+          u.getChange(a / columns, b / columns, rowArcs[x], rowArcs[y]);
+      if (a / vWidth != b / vWidth)
+        change +=
+            v.getChange(a / vWidth, b / vWidth, columnArcs[x], columnArcs[y]);
+      if (change <= temperature * logarithms[random(logarithms.size())])
+        exchange(a, b);
+    }
   }
+}
+
+void BlockOrder::sortPanels() {
+  std::vector<int64_t> panels(slots.size() / vWidth);
+  std::iota(panels.begin(), panels.end(), 0);
+  llvm::stable_sort(panels, [&](int64_t a, int64_t b) {
+    return v.countBlocks(a) > v.countBlocks(b);
+  });
+  if (!panels.empty())
+    std::rotate(panels.begin(), panels.begin() + 1, panels.end());
+  std::vector<int64_t> sorted;
+  for (int64_t panel : panels)
+    sorted.insert(sorted.end(), slots.begin() + panel * vWidth,
+                  slots.begin() + (panel + 1) * vWidth);
+  slots = std::move(sorted);
 }
 
 std::vector<std::optional<RankVector>> BlockOrder::getVectors() const {
   std::vector<std::optional<RankVector>> result(slots.size());
   for (auto [slot, index] : llvm::enumerate(slots))
-    if (index >= 0)
-      result[slot] = vectors[index].vector;
+    if (index < static_cast<int64_t>(vectors.size()))
+      result[slot] = vectors[index];
   return result;
-}
-
-/// The blocks of `size` that meet a periodic interval.
-static ColumnSet getBlocks(int64_t start, int64_t length, int64_t period,
-                           int64_t size) {
-  ColumnSet blocks(llvm::divideCeil(period, size));
-  for (const IntervalPiece &piece : splitPeriodic(start, length, period)) {
-    int64_t first = piece.matrixOffset / size;
-    int64_t last = (piece.matrixOffset + piece.size - 1) / size;
-    blocks.insert({0, first, last - first + 1});
-  }
-  return blocks;
 }
 
 /// The rank vectors in the order of V's rows, a multiple of `vWidth` of them.
 static std::vector<std::optional<RankVector>>
 orderByBlocks(const std::vector<Component> &components, GblrLayoutAttr layout,
               int64_t vWidth, int64_t uWidth, int64_t columns) {
-  std::vector<BlockedVector> vectors;
-  for (const Component &component : components) {
-    ColumnSet columnBlocks =
-        getBlocks(component.attr.getColStart(), component.attr.getCols(),
-                  layout.getInFeatures(), columns);
-    ColumnSet rowPanels =
-        getBlocks(component.attr.getRowStart(), component.attr.getRows(),
-                  layout.getOutFeatures(), uWidth);
-    for (int64_t index = 0; index < component.attr.getRank(); ++index)
-      vectors.push_back({{&component, index}, columnBlocks, rowPanels});
-  }
-  BlockOrder order(std::move(vectors), layout, vWidth, uWidth, columns);
-  order.fill();
+  BlockOrder order(components, layout, vWidth, uWidth, columns);
   order.improve();
+  order.sortPanels();
   return order.getVectors();
+}
+
+/// The rank vectors of such numbers.
+static std::vector<std::optional<RankVector>>
+findVectors(const std::vector<Component> &components, GblrLayoutAttr layout,
+            llvm::ArrayRef<int32_t> order) {
+  std::vector<std::optional<RankVector>> byNumber(layout.getRankSum());
+  for (const Component &component : components)
+    for (int64_t index = 0; index < component.attr.getRank(); ++index)
+      byNumber[component.firstNumber + index] = {&component, index};
+  std::vector<std::optional<RankVector>> vectors;
+  for (int32_t number : order)
+    vectors.push_back(number < 0 ? std::nullopt : byNumber[number]);
+  return vectors;
 }
 
 /// Calls `callback(first, size, offset)` for the parts of an interval that lie
@@ -454,7 +544,8 @@ static int64_t findBlock(const PanelPattern &pattern, int64_t panel,
 }
 
 static GblrPanels computeBlocked(GblrLayoutAttr layout, int64_t vWidth,
-                                 int64_t uWidth, int64_t columns) {
+                                 int64_t uWidth, int64_t columns,
+                                 llvm::ArrayRef<int32_t> order) {
   GblrPanels panels;
   panels.v.width = vWidth;
   panels.u.width = uWidth;
@@ -462,7 +553,11 @@ static GblrPanels computeBlocked(GblrLayoutAttr layout, int64_t vWidth,
   int64_t in = layout.getInFeatures(), out = layout.getOutFeatures();
   std::vector<Component> components = getComponents(layout);
   std::vector<std::optional<RankVector>> vectors =
-      orderByBlocks(components, layout, vWidth, uWidth, columns);
+      order.empty() ? orderByBlocks(components, layout, vWidth, uWidth, columns)
+                    : findVectors(components, layout, order);
+  for (const std::optional<RankVector> &vector : vectors)
+    panels.order.push_back(
+        vector ? vector->component->firstNumber + vector->index : -1);
 
   int64_t chunks = vectors.size() / columns;
   int64_t columnBlocks = llvm::divideCeil(in, columns);
@@ -525,9 +620,10 @@ std::vector<int32_t> PanelPattern::getOrder() const {
 }
 
 GblrPanels GblrPanels::compute(GblrLayoutAttr layout, int64_t vWidth,
-                               int64_t uWidth, int64_t columns) {
+                               int64_t uWidth, int64_t columns,
+                               llvm::ArrayRef<int32_t> order) {
   if (columns > 1)
-    return computeBlocked(layout, vWidth, uWidth, columns);
+    return computeBlocked(layout, vWidth, uWidth, columns, order);
   GblrPanels panels;
   panels.v.width = vWidth;
   panels.u.width = uWidth;

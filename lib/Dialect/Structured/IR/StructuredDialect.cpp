@@ -165,6 +165,13 @@ int64_t GblrLayoutAttr::getUSize() const {
   return size;
 }
 
+int64_t GblrLayoutAttr::getRankSum() const {
+  int64_t sum = 0;
+  for (GblrComponentAttr component : getComponents())
+    sum += component.getRank();
+  return sum;
+}
+
 int64_t GblrLayoutAttr::getVSize() const {
   int64_t size = 0;
   for (GblrComponentAttr component : getComponents())
@@ -175,7 +182,8 @@ int64_t GblrLayoutAttr::getVSize() const {
 LogicalResult
 GblrPackingAttr::verify(function_ref<InFlightDiagnostic()> emitError,
                         GblrFactor, int64_t vWidth, int64_t uWidth,
-                        GblrLayoutAttr, int64_t columns) {
+                        GblrLayoutAttr layout, int64_t columns,
+                        ArrayRef<int32_t> order) {
   if (vWidth < 1 || uWidth < 1)
     return emitError() << "panels must have widths of at least 1, got "
                        << vWidth << " : " << uWidth;
@@ -183,6 +191,30 @@ GblrPackingAttr::verify(function_ref<InFlightDiagnostic()> emitError,
     return emitError() << "blocks must have at least 1 column, and panels of "
                           "rank vectors a multiple of them, got "
                        << columns << " and " << vWidth;
+  if (order.empty())
+    return success();
+  if (columns == 1 || order.size() % vWidth)
+    return emitError() << "an order must be of the rows of panels of " << vWidth
+                       << " and more than 1 column, got " << order.size()
+                       << " rows and columns = " << columns;
+  std::vector<bool> found(layout.getRankSum());
+  for (int32_t number : order) {
+    if (number < -1 || number >= static_cast<int64_t>(found.size()) ||
+        (number >= 0 && found[number]))
+      return emitError() << "an order must have different numbers of the "
+                         << found.size() << " rank vectors, or -1, got "
+                         << number
+                         << (number < -1 ? "" : " twice or too large");
+    if (number >= 0)
+      found[number] = true;
+  }
+  int64_t number = 0;
+  for (GblrComponentAttr component : layout.getComponents())
+    for (int64_t index = 0; index < component.getRank(); ++index, ++number)
+      if (!found[number] && component.getRows() && component.getCols())
+        return emitError() << "an order must have all rank vectors of "
+                              "components that are not empty, not without "
+                           << number;
   return success();
 }
 

@@ -25,9 +25,7 @@ struct PanelPattern {
 
   int64_t getPanelCount() const { return positions.size() - 1; }
   /// Numbers stored, zeros among them.
-  int64_t getValueCount() const {
-    return coordinates.size() * width * columns;
-  }
+  int64_t getValueCount() const { return coordinates.size() * width * columns; }
   /// The panels, those of the most blocks first.
   std::vector<int32_t> getOrder() const;
 };
@@ -54,17 +52,24 @@ struct PackedRun {
 ///
 /// With blocks of `columns` columns, these take the place of columns above: of
 /// V's, and of `columns` successive rank vectors. The rank vectors are
-/// distributed so that the blocks of both factors are few: greedily, then by many
-/// exchanges. Each panel has a block at least.
+/// distributed by many exchanges, so that the blocks of both factors are few.
+/// V's panels are in descending order of their blocks, but for the first, which
+/// is the last: the order in which a kernel is likely to have made them. Each
+/// panel has a block at least.
 struct GblrPanels {
   PanelPattern v, u;
   /// How the packed factors fill the panels; the rest are zeros.
   std::vector<PackedRun> vRuns, uRuns;
+  /// With blocks of several columns, the number of the rank vector in each row
+  /// of V's panels, those of a component one after the other, or -1.
+  std::vector<int32_t> order;
 
-  /// Takes time quadratic in the number of components. `vWidth` must be a
-  /// multiple of `columns`.
+  /// Takes time quadratic in the number of components, or, with blocks of
+  /// several columns, a second for a thousand rank vectors, unless `order` is
+  /// given. `vWidth` must be a multiple of `columns`.
   static GblrPanels compute(GblrLayoutAttr layout, int64_t vWidth,
-                            int64_t uWidth, int64_t columns = 1);
+                            int64_t uWidth, int64_t columns = 1,
+                            llvm::ArrayRef<int32_t> order = {});
 };
 
 } // namespace structured

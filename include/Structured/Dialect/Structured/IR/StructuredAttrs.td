@@ -71,6 +71,8 @@ def Structured_GblrLayout : Structured_Attr<"GblrLayout", "gblr"> {
     int64_t getUSize() const;
     /// Numbers in V: Σ rank·cols.
     int64_t getVSize() const;
+    /// Rank vectors of all components.
+    int64_t getRankSum() const;
   }];
 }
 
@@ -103,18 +105,25 @@ def Structured_GblrPacking : Structured_Attr<"GblrPacking", "gblr_packing"> {
       columns = 64>
     ```
 
+    `order` then says which rank vector each row of V's panels is, by its number
+    among those of all components, or -1 for none. It takes long to find; without
+    it, it is found again.
+
     Constraints: both widths and the columns are at least 1; with more than one
-    column, `vWidth` is a multiple of them.
+    column, `vWidth` is a multiple of them; an order is of more than one column
+    and of whole panels, and has the rank vectors of all components that are not
+    empty, each once.
   }];
   let parameters = (ins
     EnumParameter<Structured_GblrFactor>:$factor,
     "int64_t":$vWidth,
     "int64_t":$uWidth,
     "GblrLayoutAttr":$layout,
-    DefaultValuedParameter<"int64_t", "1">:$columns);
+    DefaultValuedParameter<"int64_t", "1">:$columns,
+    OptionalArrayRefParameter<"int32_t">:$order);
   let assemblyFormat = [{
     `<` $factor `,` `widths` `=` $vWidth `:` $uWidth `,` `layout` `=` $layout
-    (`,` `columns` `=` $columns^)? `>`
+    (`,` `columns` `=` $columns^)? (`,` `order` `=` `[` $order^ `]`)? `>`
   }];
   let genVerifyDecl = 1;
   let extraClassDeclaration = [{
