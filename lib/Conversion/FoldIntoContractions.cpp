@@ -159,7 +159,8 @@ struct FoldParameterTranspose : OpInterfaceRewritePattern<linalg::LinalgOp> {
       attribute = builder.getDenseI64ArrayAttr(permutation);
     return ParameterOp::create(
         builder, parameter.getLoc(), type.clone(shape), parameter.getNameAttr(),
-        attribute, parameter.getPackingAttr(), parameter.getProductAttr());
+        attribute, parameter.getPackingAttr(), parameter.getProductAttr(),
+        parameter.getConcatenationAttr());
   }
 };
 

@@ -30,9 +30,10 @@ PackedFactor structured::packFactor(OpBuilder &builder, GblrMatmulOp op,
   auto type = source.getType().clone(
       packing.getPackedShape(pattern.coordinates.size()));
   PackedFactor packed;
-  packed.values = ParameterOp::create(
-      builder, source.getLoc(), type, source.getName(),
-      /*permutation=*/DenseI64ArrayAttr(), packing, BlastProductAttr());
+  packed.values =
+      ParameterOp::create(builder, source.getLoc(), type, source.getName(),
+                          /*permutation=*/DenseI64ArrayAttr(), packing,
+                          BlastProductAttr(), ConcatenationAttr());
   packed.positions = createIndices(builder, op.getLoc(), pattern.positions);
   packed.coordinates = createIndices(builder, op.getLoc(), pattern.coordinates);
   return packed;

@@ -52,18 +52,21 @@ struct ParametersToArguments
   }
 
   /// Replaces the parameters of `function`, one argument for each name,
-  /// permutation, packing and product, in the order of their first use.
+  /// permutation, packing, product and concatenation, in the order of their
+  /// first use.
   LogicalResult convert(func::FuncOp function) {
-    llvm::MapVector<std::tuple<StringAttr, Attribute, Attribute, Attribute>,
-                    SmallVector<ParameterOp>>
+    llvm::MapVector<
+        std::tuple<StringAttr, Attribute, Attribute, Attribute, Attribute>,
+        SmallVector<ParameterOp>>
         parameters;
     function.walk([&](ParameterOp parameter) {
       parameters[{parameter.getNameAttr(), parameter.getPermutationAttr(),
-                  parameter.getPackingAttr(), parameter.getProductAttr()}]
+                  parameter.getPackingAttr(), parameter.getProductAttr(),
+                  parameter.getConcatenationAttr()}]
           .push_back(parameter);
     });
     for (auto &[key, ops] : parameters) {
-      auto [name, permutation, packing, product] = key;
+      auto [name, permutation, packing, product, concatenation] = key;
       for (ParameterOp op : ops)
         if (op.getType() != ops.front().getType()) {
           InFlightDiagnostic diagnostic = op.emitError("parameter '")
@@ -81,6 +84,8 @@ struct ParametersToArguments
         attributes.append(kPackingAttrName, packing);
       if (product)
         attributes.append(kProductAttrName, product);
+      if (concatenation)
+        attributes.append(kConcatenationAttrName, concatenation);
       unsigned index = function.getNumArguments();
       if (failed(function.insertArgument(
               index, ops.front().getType(),

@@ -97,7 +97,8 @@ structured::translateToLLVMIR(mlir::ModuleOp module, const CpuTarget &target,
     for (unsigned index = 0; index < function.getNumArguments(); ++index)
       for (llvm::StringRef name :
            {kParameterAttrName, kPermutationAttrName, kPackingAttrName,
-            kProductAttrName, kConstantAttrName, kInputNameAttrName})
+            kProductAttrName, kConcatenationAttrName, kConstantAttrName,
+            kInputNameAttrName})
         function.removeArgAttr(index, name);
   mlir::registerBuiltinDialectTranslation(*module->getContext());
   mlir::registerLLVMDialectTranslation(*module->getContext());

@@ -131,6 +131,8 @@ static FailureOr<Entry> collectEntry(func::FuncOp function) {
         function.getArgAttrOfType<GblrPackingAttr>(index, kPackingAttrName);
     parameter.product =
         function.getArgAttrOfType<BlastProductAttr>(index, kProductAttrName);
+    parameter.concatenation = function.getArgAttrOfType<ConcatenationAttr>(
+        index, kConcatenationAttrName);
     parameter.name = getStoredName(parameter.source, parameter.permutation,
                                    parameter.packing);
     if (failed(describeType(function, type,

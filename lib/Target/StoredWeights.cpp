@@ -10,7 +10,6 @@
 #include "llvm/ADT/StringMap.h"
 #include "llvm/Support/raw_ostream.h"
 
-#include <array>
 #include <cstring>
 
 using namespace structured;
@@ -41,6 +40,14 @@ static std::vector<int64_t> getSourceShape(const EntryParameter &parameter) {
   return shape;
 }
 
+/// The shape of a part of a concatenation.
+static std::vector<int64_t> getPartShape(const EntryParameter &parameter,
+                                         ParameterPartAttr part) {
+  std::vector<int64_t> shape = getSourceShape(parameter);
+  shape[parameter.concatenation.getDim()] = part.getSize();
+  return shape;
+}
+
 /// Checks that `weights` has the tensor `source` of that shape for a parameter
 /// of `entry`, with the parameter's dtype.
 static Result<void> checkSource(const Entry &entry,
@@ -60,16 +67,24 @@ static Result<void> checkSource(const Entry &entry,
                toString((*tensor)->shape) + " in the weights"};
 }
 
-/// The shapes of U, S and Vt.
-static std::array<std::vector<int64_t>, 3>
-getFactorShapes(const EntryParameter &parameter) {
-  BlastProductAttr product = parameter.product;
-  std::vector<int64_t> shape = getSourceShape(parameter);
+/// Checks the factors of a product of that shape in the same way.
+static Result<void> checkFactors(const Entry &entry,
+                                 const EntryParameter &parameter,
+                                 BlastProductAttr product,
+                                 const std::vector<int64_t> &shape,
+                                 const WeightsSet &weights) {
   int64_t bOut = product.getBOut(), bIn = product.getBIn(),
           rank = product.getRank();
-  return {std::vector{bOut, shape[0] / bOut, rank},
-          {bOut, bIn, rank},
-          {bIn, rank, shape[1] / bIn}};
+  const std::pair<mlir::StringAttr, std::vector<int64_t>> factors[] = {
+      {product.getU(), {bOut, shape[0] / bOut, rank}},
+      {product.getS(), {bOut, bIn, rank}},
+      {product.getVt(), {bIn, rank, shape[1] / bIn}}};
+  for (const auto &[name, factorShape] : factors)
+    if (Result<void> checked =
+            checkSource(entry, parameter, name, factorShape, weights);
+        !checked)
+      return checked;
+  return {};
 }
 
 Result<void> structured::checkParameters(llvm::ArrayRef<Entry> entries,
@@ -78,17 +93,20 @@ Result<void> structured::checkParameters(llvm::ArrayRef<Entry> entries,
     for (const EntryParameter &parameter : entry.parameters) {
       if (parameter.constant)
         continue;
+      auto check = [&](llvm::StringRef name, BlastProductAttr product,
+                       const std::vector<int64_t> &shape) {
+        return product ? checkFactors(entry, parameter, product, shape, weights)
+                       : checkSource(entry, parameter, name, shape, weights);
+      };
       Result<void> checked;
-      if (BlastProductAttr product = parameter.product) {
-        auto [u, s, vt] = getFactorShapes(parameter);
-        checked = checkSource(entry, parameter, product.getU(), u, weights);
-        if (checked)
-          checked = checkSource(entry, parameter, product.getS(), s, weights);
-        if (checked)
-          checked = checkSource(entry, parameter, product.getVt(), vt, weights);
+      if (parameter.concatenation) {
+        for (ParameterPartAttr part : parameter.concatenation.getParts())
+          if (checked)
+            checked = check(part.getName(), part.getProduct(),
+                            getPartShape(parameter, part));
       } else {
-        checked = checkSource(entry, parameter, parameter.source,
-                              getSourceShape(parameter), weights);
+        checked = check(parameter.source, parameter.product,
+                        getSourceShape(parameter));
       }
       if (!checked)
         return checked;
@@ -200,10 +218,9 @@ static Result<std::vector<std::byte>> pack(const TensorView &tensor,
 }
 
 /// The dense matrix of BLAST factors, row-major, rounded once.
-static Result<std::vector<std::byte>> multiply(const EntryParameter &parameter,
-                                               const WeightsSet &weights) {
-  BlastProductAttr product = parameter.product;
-  std::vector<int64_t> shape = getSourceShape(parameter);
+static Result<std::vector<std::byte>>
+multiply(BlastProductAttr product, const std::vector<int64_t> &shape,
+         DType dtype, const WeightsSet &weights) {
   BlastFactors factors;
   factors.bOut = product.getBOut();
   factors.bIn = product.getBIn();
@@ -223,8 +240,61 @@ static Result<std::vector<std::byte>> multiply(const EntryParameter &parameter,
     weights.release(tensor);
   }
   std::vector<float> matrix = reconstruct(factors);
-  return encodeFloats(*getStoredDType(parameter.dtype), matrix.data(),
-                      matrix.size());
+  return encodeFloats(dtype, matrix.data(), matrix.size());
+}
+
+/// A tensor of the weights, or a product, whose numbers `storage` takes.
+static Result<TensorView> load(llvm::StringRef name, BlastProductAttr product,
+                               const std::vector<int64_t> &shape, DType dtype,
+                               const WeightsSet &weights,
+                               std::vector<std::byte> &storage) {
+  if (!product)
+    return *weights.find(name.str());
+  Result<std::vector<std::byte>> bytes =
+      multiply(product, shape, dtype, weights);
+  if (!bytes)
+    return Error{bytes.error()};
+  storage = std::move(*bytes);
+  return TensorView{name.str(), dtype, shape, storage.data(), storage.size()};
+}
+
+/// The parts of a concatenation, put together in `storage`.
+static Result<TensorView> concatenate(const EntryParameter &parameter,
+                                      const WeightsSet &weights,
+                                      std::vector<std::byte> &storage) {
+  ConcatenationAttr concatenation = parameter.concatenation;
+  DType dtype = *getStoredDType(parameter.dtype);
+  std::vector<int64_t> shape = getSourceShape(parameter);
+  // The dimensions before that of the concatenation, and what lies behind each
+  // step along it, in bytes.
+  size_t outer = 1, step = getByteWidth(dtype);
+  for (auto [dim, size] : llvm::enumerate(shape)) {
+    auto index = static_cast<int64_t>(dim);
+    if (index < concatenation.getDim())
+      outer *= size;
+    else if (index > concatenation.getDim())
+      step *= size;
+  }
+  size_t row = shape[concatenation.getDim()] * step;
+  storage.resize(outer * row);
+  size_t offset = 0;
+  for (ParameterPartAttr part : concatenation.getParts()) {
+    std::vector<std::byte> productBytes;
+    Result<TensorView> tensor =
+        load(part.getName(), part.getProduct(), getPartShape(parameter, part),
+             dtype, weights, productBytes);
+    if (!tensor)
+      return tensor;
+    size_t partRow = part.getSize() * step;
+    for (size_t i = 0; i < outer; ++i)
+      std::memcpy(storage.data() + i * row + offset, tensor->data + i * partRow,
+                  partRow);
+    offset += partRow;
+    if (!part.getProduct())
+      weights.release(*tensor);
+  }
+  return TensorView{parameter.source, dtype, shape, storage.data(),
+                    storage.size()};
 }
 
 Result<SafetensorsWriter>
@@ -259,20 +329,17 @@ structured::writeParameters(llvm::ArrayRef<Entry> entries,
         return Error{appended.error()};
       continue;
     }
-    // One product in memory at a time.
-    std::vector<std::byte> productBytes;
-    TensorView tensor;
-    if (parameter->product) {
-      Result<std::vector<std::byte>> bytes = multiply(*parameter, weights);
-      if (!bytes)
-        return Error{bytes.error()};
-      productBytes = std::move(*bytes);
-      tensor = {parameter->source, *getStoredDType(parameter->dtype),
-                getSourceShape(*parameter), productBytes.data(),
-                productBytes.size()};
-    } else {
-      tensor = *weights.find(parameter->source);
-    }
+    // One product or concatenation in memory at a time.
+    std::vector<std::byte> storage;
+    Result<TensorView> loaded =
+        parameter->concatenation
+            ? concatenate(*parameter, weights, storage)
+            : load(parameter->source, parameter->product,
+                   getSourceShape(*parameter),
+                   *getStoredDType(parameter->dtype), weights, storage);
+    if (!loaded)
+      return Error{loaded.error()};
+    const TensorView &tensor = *loaded;
     if (parameter->packing) {
       Result<std::vector<std::byte>> bytes = pack(tensor, *parameter);
       if (!bytes)

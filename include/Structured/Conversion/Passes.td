@@ -514,10 +514,11 @@ def ParametersToArguments
   let summary = "turn parameters into trailing function arguments";
   let description = [{
     Replaces the `structured.parameter` ops of each function by arguments after
-    its own, one for each name, permutation, packing and product, in the order
-    of first use: the form of a compiled module's entries. The argument has the
-    attribute `structured.parameter` and, if the op has them,
-    `structured.permutation`, `structured.packing` or `structured.product`.
+    its own, one for each name, permutation, packing, product and concatenation,
+    in the order of first use: the form of a compiled module's entries. The
+    argument has the attribute `structured.parameter` and, if the op has them,
+    `structured.permutation`, `structured.packing`, `structured.product` or
+    `structured.concatenation`.
 
     Before:
 

@@ -31,7 +31,8 @@ struct EntryTensor {
 };
 
 /// A parameter: a tensor of the stored weights, which is the permuted or packed
-/// tensor `source` of the model's weights, or a product of several.
+/// tensor `source` of the model's weights, or a product or concatenation of
+/// several.
 struct EntryParameter : EntryTensor {
   std::string source;
   /// Dimension i is dimension permutation[i] of the source; empty: as it is.
@@ -40,6 +41,8 @@ struct EntryParameter : EntryTensor {
   GblrPackingAttr packing;
   /// The factors whose dense matrix it is; null: it is not.
   BlastProductAttr product;
+  /// The tensors that it is put together from; null: it is not.
+  ConcatenationAttr concatenation;
   /// The elements of what was a constant of the model; null: it is of the
   /// weights, and `source` names it.
   mlir::ElementsAttr constant;

@@ -36,6 +36,22 @@ func.func @product(%x: tensor<?x8xf32>, %y0: tensor<?x12xf32>) -> tensor<?x12xf3
 
 // -----
 
+// So does a concatenation.
+
+// CHECK-LABEL: func @concatenation
+// CHECK: structured.parameter "a;b" permutation = [1, 0] concatenation = <dim = 0, parts = [<"a", size = 4>, <"b", size = 8>]> : tensor<8x12xf32>
+func.func @concatenation(%x: tensor<?x8xf32>, %y0: tensor<?x12xf32>) -> tensor<?x12xf32> {
+  %w = structured.parameter "a;b" concatenation = <dim = 0, parts = [<"a", size = 4>, <"b", size = 8>]> : tensor<12x8xf32>
+  %y = linalg.matmul indexing_maps = [affine_map<(t, m, n) -> (t, n)>,
+                                      affine_map<(t, m, n) -> (m, n)>,
+                                      affine_map<(t, m, n) -> (t, m)>]
+      ins(%x, %w : tensor<?x8xf32>, tensor<12x8xf32>)
+      outs(%y0 : tensor<?x12xf32>) -> tensor<?x12xf32>
+  return %y : tensor<?x12xf32>
+}
+
+// -----
+
 // The model's own transpose and the wanted one cancel.
 
 // CHECK-LABEL: func @transposed

@@ -36,6 +36,16 @@ func.func @product() -> tensor<8x12xf32> {
 
 // -----
 
+// CHECK-LABEL: func.func @concatenation
+// CHECK-SAME: tensor<12x8xf32> {structured.concatenation = #structured.concatenation<dim = 0, parts = [<"a", size = 4>, <"b", size = 8>]>, structured.parameter = "a;b"}
+func.func @concatenation() -> tensor<12x8xf32> {
+  %w = structured.parameter "a;b"
+      concatenation = <dim = 0, parts = [<"a", size = 4>, <"b", size = 8>]> : tensor<12x8xf32>
+  return %w : tensor<12x8xf32>
+}
+
+// -----
+
 func.func private @callee() -> tensor<2xf32> {
   // expected-note @+1 {{used here}}
   %w = structured.parameter "w" : tensor<2xf32>

@@ -92,3 +92,13 @@ func.func @product() -> tensor<8x12xbf16> {
       product = <"u", "s", "vt", blocks = 3 : 2, rank = 5> : tensor<8x12xbf16>
   return %w : tensor<8x12xbf16>
 }
+
+// CHECK-LABEL: func @concatenation
+func.func @concatenation() -> tensor<8x12xbf16> {
+  // CHECK: structured.parameter "a;b" permutation = [1, 0] concatenation = <dim = 0, parts = [<"a", size = 4>, <"b", size = 8, product = <"u", "s", "vt", blocks = 2 : 4, rank = 3>>]> : tensor<8x12xbf16>
+  %w = structured.parameter "a;b" permutation = [1, 0]
+      concatenation = <dim = 0, parts = [<"a", size = 4>,
+        <"b", size = 8, product = <"u", "s", "vt", blocks = 2 : 4, rank = 3>>]>
+      : tensor<8x12xbf16>
+  return %w : tensor<8x12xbf16>
+}

@@ -441,6 +441,75 @@ func.func @parameter_c5_type() -> tensor<12x8xi32> {
 
 // -----
 
+// parameter (C6), with something else
+func.func @parameter_c6_product() -> tensor<12x8xf32> {
+  // expected-error @below {{(C6) a concatenation has neither a packing nor a product}}
+  %w = structured.parameter "w" product = <"u", "s", "vt", blocks = 1 : 1, rank = 5>
+      concatenation = <dim = 0, parts = [<"a", size = 4>, <"b", size = 8>]> : tensor<12x8xf32>
+  return %w : tensor<12x8xf32>
+}
+
+// -----
+
+// parameter (C6), size
+func.func @parameter_c6_size() -> tensor<12x8xf32> {
+  // expected-error @below {{(C6) the parts have 13 elements together along dimension 0 of 'tensor<12x8xf32>'}}
+  %w = structured.parameter "w"
+      concatenation = <dim = 0, parts = [<"a", size = 4>, <"b", size = 9>]> : tensor<12x8xf32>
+  return %w : tensor<12x8xf32>
+}
+
+// -----
+
+// parameter (C6), dimension; it is that of the stored tensor
+func.func @parameter_c6_dim() -> tensor<12x8xf32> {
+  // expected-error @below {{(C6) the parts have 8 elements together along dimension 0 of 'tensor<12x8xf32>'}}
+  %v = structured.parameter "v"
+      concatenation = <dim = 0, parts = [<"a", size = 4>, <"b", size = 4>]> : tensor<12x8xf32>
+  return %v : tensor<12x8xf32>
+}
+
+// -----
+
+func.func @parameter_c6_rank() -> tensor<12x8xf32> {
+  // expected-error @below {{(C6) the parts have 12 elements together along dimension 2 of 'tensor<12x8xf32>'}}
+  %v = structured.parameter "v"
+      concatenation = <dim = 2, parts = [<"a", size = 4>, <"b", size = 8>]> : tensor<12x8xf32>
+  return %v : tensor<12x8xf32>
+}
+
+// -----
+
+// parameter (C6), a part
+func.func @parameter_c6_part() -> tensor<12x8xf32> {
+  // expected-error @below {{(C6) the part "b" is a product, but not a matrix of f16, bf16 or f32 that its blocks divide: 'tensor<8x8xf32>'}}
+  %w = structured.parameter "w" concatenation = <dim = 0, parts = [<"a", size = 4>,
+      <"b", size = 8, product = <"u", "s", "vt", blocks = 3 : 2, rank = 5>>]> : tensor<12x8xf32>
+  return %w : tensor<12x8xf32>
+}
+
+// -----
+
+// expected-error @below {{a concatenation needs at least two parts, got 1}}
+#concatenation = #structured.concatenation<dim = 0, parts = [<"a", size = 4>]>
+
+// -----
+
+// expected-error @below {{negative dimension -1}}
+#concatenation = #structured.concatenation<dim = -1, parts = [<"a", size = 4>, <"b", size = 4>]>
+
+// -----
+
+// expected-error @below {{a part needs a name and a size of at least 1, got "b" and 0}}
+#concatenation = #structured.concatenation<dim = 0, parts = [<"a", size = 4>, <"b", size = 0>]>
+
+// -----
+
+// expected-error @below {{argument attribute 'structured.concatenation' must be a #structured.concatenation}}
+func.func private @concatenation(tensor<5x8xf32> {structured.concatenation = 1})
+
+// -----
+
 // expected-error @below {{the factors of a product must have names}}
 #product = #structured.blast_product<"u", "", "vt", blocks = 1 : 1, rank = 5>
 

@@ -36,6 +36,15 @@ PRODUCT = MODEL.replace('"layer.weight"',
 W = np.arange(6).reshape(2, 3)
 FACTORS = {"u": (np.ones((2, 1, 2)), "f32"), "s": (np.ones((2, 1, 2)), "f32"),
            "vt": (W.reshape(1, 2, 3), "f32")}
+# "a" [1, 3] above that product.
+CONCATENATION = MODEL.replace("2xf32", "3xf32").replace("tensor<2x3", "tensor<3x3").replace(
+    '"layer.weight"', '"a;p" concatenation = <dim = 0, parts = [<"a", size = 1>, '
+    '<"p", size = 2, product = <"u", "s", "vt", blocks = 2 : 1, rank = 2>>]>')
+# "a" [3, 1] beside "b" [3, 2], both transposed.
+BESIDE = MODEL.replace("2xf32", "3xf32").replace("tensor<2x3", "tensor<3x3").replace(
+    '"layer.weight"', '"a,b" permutation = [1, 0] concatenation = <dim = 1, parts = '
+    '[<"a", size = 1>, <"b", size = 2>]>')
+A = np.array([[7, 8, 9]])
 
 
 def compile(*options, source=MODEL, output=module, tensors=None):
@@ -72,6 +81,12 @@ def test_bad_input():
           ok, source=PRODUCT, tensors=FACTORS | {"vt": (W, "f32")})
     fails("but BF16[2, 1, 2] in the weights", ok, source=PRODUCT,
           tensors=FACTORS | {"u": (np.ones((2, 1, 2)), "bf16")})
+    fails("no tensor 'a'", ok, source=CONCATENATION, tensors=FACTORS)
+    fails("parameter 'a' of 'main' is f32[1, 3] in the model, but F32[3, 1] in the weights",
+          ok, source=CONCATENATION, tensors=FACTORS | {"a": (A.T, "f32")})
+    fails("parameter 'u' of 'main' is f32[2, 1, 2] in the model, but F32[1, 2, 2] in the weights",
+          ok, source=CONCATENATION,
+          tensors=FACTORS | {"a": (A, "f32"), "u": (np.ones((1, 2, 2)), "f32")})
     fails("cost table: 'h1000' is neither one of", ok, "--costs=h1000")
     fails("must not be negative", ok, "--costs=h100", "--tokens=-1")
     fails("nowhere.safetensors", "--weights=nowhere.safetensors")
@@ -96,14 +111,31 @@ assert files() == ["model.mlir", "out.safetensors", "out.so", "w.safetensors"], 
 # ... nor later, when there are files of an earlier run.
 test_bad_input()
 
+
+def read_stored():
+    """The one tensor of the module's weights: its name and its numbers."""
+    stored = module.with_suffix(".safetensors").read_bytes()
+    length = int.from_bytes(stored[:8], "little")
+    header = json.loads(stored[8:8 + length])
+    header.pop("__metadata__", None)
+    [(name, entry)] = header.items()
+    return name, np.frombuffer(stored[8 + length:], np.float32).reshape(entry["shape"])
+
+
 # Only what the model uses is stored, permuted.
-stored = module.with_suffix(".safetensors").read_bytes()
-length = int.from_bytes(stored[:8], "little")
-header = json.loads(stored[8:8 + length])
-header.pop("__metadata__", None)
-assert list(header) == ["layer.weight#perm10"], header
-assert header["layer.weight#perm10"]["shape"] == [3, 2]
-assert np.array_equal(np.frombuffer(stored[8 + length:], np.float32).reshape(3, 2), W.T)
+name, numbers = read_stored()
+assert name == "layer.weight#perm10" and np.array_equal(numbers, W.T), (name, numbers)
+
+# The parts of a concatenation are one tensor, in the order that is wanted.
+for source, tensors, expected_name, expected in [
+        (CONCATENATION, FACTORS | {"a": (A, "f32")}, "a;p#perm10",
+         np.concatenate([A, np.tile(W.sum(0), (2, 1))]).T),
+        (BESIDE, {"a": (A.T, "f32"), "b": (W.T, "f32")}, "a,b", np.concatenate([A.T, W.T], 1))]:
+    result = compile(f"--weights={weights}", source=source, tensors=tensors)
+    assert result.returncode == 0 and result.stderr == "", result
+    name, numbers = read_stored()
+    assert name == expected_name and np.array_equal(numbers, expected), (name, numbers)
+assert compile(f"--weights={weights}").returncode == 0
 
 # The module's description of itself.
 info = module.read_bytes()

@@ -73,7 +73,8 @@ LogicalResult StructuredDialect::verifyRegionArgAttribute(Operation *op,
   StringRef attrName = attr.getName().getValue();
   if (attrName != kParameterAttrName && attrName != kInputNameAttrName &&
       attrName != kPermutationAttrName && attrName != kPackingAttrName &&
-      attrName != kProductAttrName && attrName != kConstantAttrName)
+      attrName != kProductAttrName && attrName != kConcatenationAttrName &&
+      attrName != kConstantAttrName)
     return op->emitError() << "unknown argument attribute '" << attrName << "'";
   auto function = dyn_cast<FunctionOpInterface>(op);
   if (!function)
@@ -103,6 +104,12 @@ LogicalResult StructuredDialect::verifyRegionArgAttribute(Operation *op,
     if (!isa<BlastProductAttr>(attr.getValue()))
       return op->emitError() << "argument attribute '" << attrName
                              << "' must be a #structured.blast_product";
+    return success();
+  }
+  if (attrName == kConcatenationAttrName) {
+    if (!isa<ConcatenationAttr>(attr.getValue()))
+      return op->emitError() << "argument attribute '" << attrName
+                             << "' must be a #structured.concatenation";
     return success();
   }
   if (attrName == kConstantAttrName) {
@@ -231,6 +238,21 @@ BlastProductAttr::verify(function_ref<InFlightDiagnostic()> emitError,
   return success();
 }
 
+LogicalResult
+ConcatenationAttr::verify(function_ref<InFlightDiagnostic()> emitError,
+                          int64_t dim, ArrayRef<ParameterPartAttr> parts) {
+  if (dim < 0)
+    return emitError() << "negative dimension " << dim;
+  if (parts.size() < 2)
+    return emitError() << "a concatenation needs at least two parts, got "
+                       << parts.size();
+  for (ParameterPartAttr part : parts)
+    if (part.getName().empty() || part.getSize() < 1)
+      return emitError() << "a part needs a name and a size of at least 1, got "
+                         << part.getName() << " and " << part.getSize();
+  return success();
+}
+
 LogicalResult PlanAttr::verify(function_ref<InFlightDiagnostic()> emitError,
                                StructureKind structure, int64_t bOut,
                                int64_t bIn, int64_t rank, int64_t budget) {
@@ -267,6 +289,21 @@ RankedTensorType ParameterOp::getStoredType() {
   return type.clone(shape);
 }
 
+RankedTensorType ParameterOp::getStoredType(ParameterPartAttr part) {
+  RankedTensorType type = getStoredType();
+  SmallVector<int64_t> shape = llvm::to_vector(type.getShape());
+  shape[getConcatenation()->getDim()] = part.getSize();
+  return type.clone(shape);
+}
+
+/// Whether the product can be a tensor of the type.
+static bool isMatrixOf(BlastProductAttr product, RankedTensorType type) {
+  return type.getRank() == 2 &&
+         isa<Float16Type, BFloat16Type, Float32Type>(type.getElementType()) &&
+         type.getDimSize(0) % product.getBOut() == 0 &&
+         type.getDimSize(1) % product.getBIn() == 0;
+}
+
 LogicalResult ParameterOp::verify() {
   if (getName().empty())
     return emitOpError("(C1) the name must not be empty");
@@ -288,14 +325,31 @@ LogicalResult ParameterOp::verify() {
     }
   if (std::optional<BlastProductAttr> product = getProduct()) {
     RankedTensorType stored = getStoredType();
-    if (getPacking() || stored.getRank() != 2 ||
-        !isa<Float16Type, BFloat16Type, Float32Type>(stored.getElementType()) ||
-        stored.getDimSize(0) % product->getBOut() != 0 ||
-        stored.getDimSize(1) % product->getBIn() != 0)
+    if (getPacking() || !isMatrixOf(*product, stored))
       return emitOpError("(C5) a product must be a matrix of f16, bf16 or f32 "
                          "that its ")
              << product->getBOut() << " : " << product->getBIn()
              << " blocks divide, without a packing, got " << stored;
+  }
+  if (std::optional<ConcatenationAttr> concatenation = getConcatenation()) {
+    if (getPacking() || getProduct())
+      return emitOpError(
+          "(C6) a concatenation has neither a packing nor a product");
+    RankedTensorType stored = getStoredType();
+    int64_t size = 0, dim = concatenation->getDim();
+    for (ParameterPartAttr part : concatenation->getParts())
+      size += part.getSize();
+    if (dim >= stored.getRank() || stored.getDimSize(dim) != size)
+      return emitOpError("(C6) the parts have ")
+             << size << " elements together along dimension " << dim << " of "
+             << stored;
+    for (ParameterPartAttr part : concatenation->getParts()) {
+      RankedTensorType type = getStoredType(part);
+      if (part.getProduct() && !isMatrixOf(part.getProduct(), type))
+        return emitOpError("(C6) the part ")
+               << part.getName() << " is a product, but not a matrix of f16, "
+               << "bf16 or f32 that its blocks divide: " << type;
+    }
   }
   return success();
 }

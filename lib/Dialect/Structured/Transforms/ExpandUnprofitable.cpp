@@ -40,7 +40,7 @@ static ParameterOp createProduct(OpBuilder &builder, BlastMatmulOp layer) {
                             u.getType().getElementType());
   return ParameterOp::create(builder, layer.getLoc(), type,
                              builder.getStringAttr(name), DenseI64ArrayAttr(),
-                             GblrPackingAttr(), product);
+                             GblrPackingAttr(), product, ConcatenationAttr());
 }
 
 namespace {

@@ -31,8 +31,8 @@ namespace structured {
 /// Name of the function-argument attribute that marks a weight.
 inline constexpr llvm::StringLiteral kParameterAttrName =
     "structured.parameter";
-/// Name of the function-argument attribute that gives a weight's permutation, as
-/// that of structured.parameter.
+/// Name of the function-argument attribute that gives a weight's permutation,
+/// as that of structured.parameter.
 inline constexpr llvm::StringLiteral kPermutationAttrName =
     "structured.permutation";
 /// Name of the function-argument attribute that gives a weight's packing, as
@@ -41,6 +41,10 @@ inline constexpr llvm::StringLiteral kPackingAttrName = "structured.packing";
 /// Name of the function-argument attribute that gives the factors of a weight
 /// that is their product, as that of structured.parameter.
 inline constexpr llvm::StringLiteral kProductAttrName = "structured.product";
+/// Name of the function-argument attribute that gives the parts of a weight
+/// that is concatenated, as that of structured.parameter.
+inline constexpr llvm::StringLiteral kConcatenationAttrName =
+    "structured.concatenation";
 /// Name of the function-argument attribute that gives the elements of an
 /// argument that was a constant.
 inline constexpr llvm::StringLiteral kConstantAttrName = "structured.constant";

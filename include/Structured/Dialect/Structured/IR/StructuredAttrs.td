@@ -173,6 +173,48 @@ def Structured_BlastProduct : Structured_Attr<"BlastProduct", "blast_product"> {
   let genVerifyDecl = 1;
 }
 
+def Structured_ParameterPart : Structured_Attr<"ParameterPart", "part"> {
+  let summary = "one of the tensors that are concatenated to a parameter";
+  let description = [{
+    The tensor `name` of the model's weights, or a product of several of them,
+    with `size` elements along the dimension of the concatenation.
+
+    ```mlir
+    #structured.part<"attention.q.weight", size = 4096>
+    ```
+  }];
+  let parameters = (ins
+    "::mlir::StringAttr":$name, "int64_t":$size,
+    OptionalParameter<"BlastProductAttr">:$product);
+  let assemblyFormat = [{
+    `<` $name `,` `size` `=` $size (`,` `product` `=` $product^)? `>`
+  }];
+}
+
+def Structured_Concatenation
+    : Structured_Attr<"Concatenation", "concatenation"> {
+  let summary = "the tensors that are concatenated to a parameter";
+  let description = [{
+    The parts of a parameter that follow each other along the dimension `dim` of
+    the stored tensor. `structured-compile` puts them together when it stores the
+    weights.
+
+    ```mlir
+    #structured.concatenation<dim = 0, parts = [
+      <"attention.k.weight", size = 1024>, <"attention.v.weight", size = 1024>]>
+    ```
+
+    Constraints: `dim ≥ 0`; there are at least two parts, each with a name and a
+    size of at least 1.
+  }];
+  let parameters = (ins
+    "int64_t":$dim, ArrayRefParameter<"ParameterPartAttr">:$parts);
+  let assemblyFormat = [{
+    `<` `dim` `=` $dim `,` `parts` `=` `[` $parts `]` `>`
+  }];
+  let genVerifyDecl = 1;
+}
+
 def Structured_StructureKind : I32EnumAttr<"StructureKind",
     "the structure of a weight matrix", [
       I32EnumAttrCase<"Dense", 0, "dense">,

@@ -61,6 +61,18 @@ def Structured_ParameterOp : Structured_Op<"parameter", [
         : tensor<384x1536xf32>
     ```
 
+    With `concatenation`, the stored tensor is several ones after each other
+    along a dimension, put together when the compiled module's weights are
+    stored; the name is that under which it is stored there. It may have a
+    permutation as well.
+
+    ```mlir
+    %w = structured.parameter "k.weight;v.weight"
+        concatenation = <dim = 0, parts = [<"k.weight", size = 128>,
+                                           <"v.weight", size = 128>]>
+        : tensor<256x512xf32>
+    ```
+
     Constraints:
 
     - (C1) the name is not empty.
@@ -72,40 +84,48 @@ def Structured_ParameterOp : Structured_Op<"parameter", [
       stored.
     - (C5) with `product` there is no `packing`, and the stored tensor is a
       matrix of f16, bf16 or f32 whose sizes the blocks divide.
+    - (C6) with `concatenation` there is neither `packing` nor `product`, the
+      stored tensor has the dimension `dim`, of the size that the parts have
+      together, and a part with a `product` is a matrix as in (C5).
   }];
   let arguments = (ins
     StrAttr:$name,
     OptionalAttr<DenseI64ArrayAttr>:$permutation,
     OptionalAttr<Structured_GblrPacking>:$packing,
-    OptionalAttr<Structured_BlastProduct>:$product);
+    OptionalAttr<Structured_BlastProduct>:$product,
+    OptionalAttr<Structured_Concatenation>:$concatenation);
   let results = (outs AnyRankedTensor:$result);
   let builders = [
     OpBuilder<(ins "::mlir::RankedTensorType":$type, "::llvm::StringRef":$name,
                    "::mlir::DenseI64ArrayAttr":$permutation), [{
       build($_builder, $_state, type, name, permutation, GblrPackingAttr(),
-            BlastProductAttr());
+            BlastProductAttr(), ConcatenationAttr());
     }]>,
     OpBuilder<(ins "::mlir::RankedTensorType":$type,
                    "::mlir::StringAttr":$name,
                    "::mlir::DenseI64ArrayAttr":$permutation), [{
       build($_builder, $_state, type, name, permutation, GblrPackingAttr(),
-            BlastProductAttr());
+            BlastProductAttr(), ConcatenationAttr());
     }]>
   ];
   let assemblyFormat = [{
     $name (`permutation` `=` $permutation^)? (`packing` `=` $packing^)?
-    (`product` `=` $product^)?
+    (`product` `=` $product^)? (`concatenation` `=` $concatenation^)?
     attr-dict `:` type($result)
   }];
   let hasVerifier = 1;
   let extraClassDeclaration = [{
     /// The type the tensor has in the weights file, or would have if it is a
-    /// product.
+    /// product or a concatenation.
     ::mlir::RankedTensorType getStoredType();
+
+    /// The type of a part of the concatenation there.
+    ::mlir::RankedTensorType getStoredType(ParameterPartAttr part);
 
     /// Whether the result is a tensor of the weights file as it is there.
     bool isAsStored() {
-      return !getPermutation() && !getPacking() && !getProduct();
+      return !getPermutation() && !getPacking() && !getProduct() &&
+             !getConcatenation();
     }
   }];
 }
