@@ -70,6 +70,10 @@ void structured::buildCudaTensorPipeline(OpPassManager &pm,
   pm.addPass(createFoldIntoContractions());
   pm.addPass(createFuseElementwise());
   addCleanup(pm);
+  if (options.mergeSiblings) {
+    pm.addPass(createMergeSiblings());
+    addCleanup(pm);
+  }
   pm.addPass(createParametersToArguments());
   pm.addPass(createConstantsToArguments());
   pm.addPass(createPrepareEntries());

@@ -85,6 +85,7 @@ LogicalResult Compiler::runPipeline(Half half, const CpuTarget &target) {
     pipelineOptions.chip = options.chip;
     pipelineOptions.multiprocessors = options.multiprocessors;
     pipelineOptions.blastKernel = options.blastKernel;
+    pipelineOptions.mergeSiblings = options.mergeSiblings;
     pipelineOptions.costs = options.costs;
     pipelineOptions.tokens = options.tokens;
     (half == Half::Tensors ? buildCudaTensorPipeline

@@ -67,6 +67,11 @@ llvm::Error structured::setCompileOption(CompileOptions &options,
                                         {"so", EmitKind::SharedObject}});
            }},
           {"mcpu", [&] { return setString(options.cpu, value); }},
+          {"merge-siblings",
+           [&] {
+             return setNamed<bool>(options.mergeSiblings, name, value,
+                                   {{"true", true}, {"false", false}});
+           }},
           {"multiprocessors",
            [&] { return setInteger(options.multiprocessors, name, value); }},
           {"omp-library", [&] { return setString(options.ompLibrary, value); }},

@@ -79,6 +79,12 @@ int main(int argc, char **argv) {
           "How BLAST layers are computed on a GPU, where that is possible"),
       cl::location(options.blastKernel), structured::getBlastKernelNames(),
       cl::init(structured::BlastKernel::Auto), cl::cat(category));
+  cl::opt<bool, true> mergeSiblings(
+      "merge-siblings",
+      cl::desc(
+          "Make one layer of dense layers that share their input, on a GPU "
+          "(default: true)"),
+      cl::location(options.mergeSiblings), cl::init(true), cl::cat(category));
   cl::opt<std::string, true> costs(
       "costs",
       cl::desc("Measured times by which layers whose structure does not pay "

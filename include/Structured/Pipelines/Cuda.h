@@ -42,6 +42,10 @@ struct CudaPipelineOptions : mlir::PassPipelineOptions<CudaPipelineOptions> {
   Option<bool> fuse{*this, "fuse",
                     llvm::cl::desc("Put ops on the same rows into one kernel"),
                     llvm::cl::init(true)};
+  Option<bool> mergeSiblings{
+      *this, "merge-siblings",
+      llvm::cl::desc("Make one layer of dense layers that share their input"),
+      llvm::cl::init(true)};
   Option<BlastKernel> blastKernel{
       *this, "blast-kernel",
       llvm::cl::desc("How BLAST layers are computed, where that is possible"),

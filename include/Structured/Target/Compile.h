@@ -61,6 +61,8 @@ struct CompileOptions {
   int64_t tileTokens = 32;
   /// How BLAST layers are computed on a GPU.
   BlastKernel blastKernel = BlastKernel::Auto;
+  /// Make one layer of dense layers that share their input, on a GPU.
+  bool mergeSiblings = true;
   /// Measured times by which layers whose structure does not pay become dense:
   /// "none", a built-in table's name, a file, or "auto", the target's.
   std::string costs = "auto";

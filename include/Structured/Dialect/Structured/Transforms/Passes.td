@@ -96,6 +96,63 @@ def ExpandUnprofitable
   ];
 }
 
+def MergeSiblings : Pass<"structured-merge-siblings"> {
+  let summary = "make one layer of dense layers that share their input";
+  let description = [{
+    Replaces the `structured.linear` ops of a block that have the same input (q,
+    k and v of attention, gate and up of a feed-forward block) by one whose
+    weight is theirs, one below the other: a parameter with a `concatenation`,
+    which `structured-compile` stores as one tensor. So there is one launch
+    instead of several, and a larger product. What was a layer's result is a
+    slice, read where it lies with the row stride of the whole.
+
+    If all that uses each of the results is an elementwise op on it and on
+    vectors over its features that are parameters (a bias), and these ops do the
+    same, they become one op before the slices.
+
+    BLAST layers of the same input stay, but are put after each other, for
+    lowerings that compute several in one kernel.
+
+    Before:
+
+    ```mlir
+    %v = structured.parameter "k.weight" : tensor<8x16xf32>
+    %w = structured.parameter "v.weight" : tensor<4x16xf32>
+    %k = structured.linear ins(%x, %v : …) outs(%zeros8 : …) -> tensor<5x8xf32>
+    %v = structured.linear ins(%x, %w : …) outs(%zeros4 : …) -> tensor<5x4xf32>
+    ```
+
+    After:
+
+    ```mlir
+    %w = structured.parameter "k.weight;v.weight"
+        concatenation = <dim = 0, parts = [<"k.weight", size = 8>,
+                                           <"v.weight", size = 4>]>
+        : tensor<12x16xf32>
+    %kv = structured.linear ins(%x, %w : …) outs(%zeros : …) -> tensor<5x12xf32>
+    %k = tensor.extract_slice %kv[0, 0] [5, 8] [1, 1]
+    %v = tensor.extract_slice %kv[0, 8] [5, 4] [1, 1]
+    ```
+
+    The example is run in test/Dialect/Structured/merge-siblings.mlir. A layer
+    that has siblings but is not merged is explained by a remark: its weight is
+    not a parameter or has other users, it adds to its init, its rows are not a
+    multiple of 16 bytes, or what uses its result would have to copy a slice (a
+    return, a layer that is not dense, a reshape that merges tokens with
+    features, an op that writes into it).
+  }];
+  let dependentDialects = [
+    "::mlir::arith::ArithDialect", "::mlir::linalg::LinalgDialect",
+    "::mlir::tensor::TensorDialect", "::structured::StructuredDialect"
+  ];
+  let statistics = [
+    Statistic<"numMerged", "num-merged", "Dense layers merged with others">,
+    Statistic<"numLayers", "num-layers", "Layers that they became">,
+    Statistic<"numMoved", "num-moved", "BLAST layers moved to another">,
+    Statistic<"numRefused", "num-refused", "Layers that were left apart">
+  ];
+}
+
 def RaiseLinear : Pass<"structured-raise-linear", "::mlir::ModuleOp"> {
   let summary = "raise every dense linear layer to structured.linear";
   let description = [{
