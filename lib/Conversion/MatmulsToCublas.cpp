@@ -124,7 +124,7 @@ public:
   /// On failure `reason` says why.
   static FailureOr<Matmul> match(LinalgOp op, std::string &reason);
 
-  /// Has the product add a bias and apply ReLU; false if it cannot.
+  /// Has the product add the bias and apply the activation; false if it cannot.
   bool addEpilogue(const ProductEpilogue &epilogue);
 
   /// A function of A, B, D and, if there is one, the bias, as memrefs, that
@@ -173,7 +173,7 @@ private:
   MemRefType biasType;
   /// Of the loops that it depends on.
   llvm::SmallDenseMap<unsigned, int64_t> biasStrides;
-  bool isRelu = false;
+  Activation activation = Activation::None;
 };
 } // namespace
 
@@ -314,6 +314,10 @@ LogicalResult Matmul::matchMatrix(std::string &reason) {
 }
 
 bool Matmul::addEpilogue(const ProductEpilogue &epilogue) {
+  if (!epilogue.bias) {
+    activation = epilogue.activation;
+    return true;
+  }
   llvm::SmallDenseMap<unsigned, int64_t> strides;
   int64_t stride = 1;
   for (unsigned dim : llvm::reverse(d.dims)) {
@@ -336,7 +340,7 @@ bool Matmul::addEpilogue(const ProductEpilogue &epilogue) {
       return false;
   biasType = cast<MemRefType>(epilogue.bias.getType());
   biasStrides = strides;
-  isRelu = epilogue.isRelu;
+  activation = epilogue.activation;
   return true;
 }
 
@@ -349,7 +353,8 @@ std::string Matmul::getKey() const {
     stream << "] ";
   }
   if (biasType)
-    stream << biasType << (isRelu ? " relu" : "");
+    stream << biasType;
+  stream << " " << static_cast<int64_t>(activation);
   return key;
 }
 
@@ -493,7 +498,7 @@ func::FuncOp Matmul::createFunction(OpBuilder &builder, Location loc,
             int32(*getDType(d.type.getElementType())),
             real(1.0),
             real(isZero ? 0.0 : 1.0),
-            int32(isRelu)};
+            int32(static_cast<int64_t>(activation))};
         func::CallOp::create(inner, kMatmul, TypeRange(), arguments);
       });
   func::ReturnOp::create(bb);
@@ -607,8 +612,11 @@ struct MatmulsToCublas
         isZero = true;
       }
       std::optional<ProductEpilogue> epilogue;
-      if (isZero)
-        epilogue = findEpilogue(op);
+      if (isZero) {
+        epilogue = findEpilogue(op, reason);
+        if (!reason.empty())
+          op->emitRemark("what follows is not part of the product: ") << reason;
+      }
       if (epilogue && !matmul->addEpilogue(*epilogue))
         epilogue = std::nullopt;
       func::FuncOp &function =
@@ -624,7 +632,8 @@ struct MatmulsToCublas
       SmallVector<Value> arguments{inputs[matmul->order[0]],
                                    inputs[matmul->order[1]], result};
       if (epilogue) {
-        arguments.push_back(epilogue->bias);
+        if (epilogue->bias)
+          arguments.push_back(epilogue->bias);
         epilogue->op->erase();
         ++numEpilogues;
       }

@@ -82,6 +82,7 @@ void structured::buildCudaTensorPipeline(OpPassManager &pm,
 void structured::buildCudaBufferPipeline(OpPassManager &pm,
                                          const CudaPipelineOptions &options) {
   // Tensors to buffers.
+  pm.addPass(createWriteInPlace());
   pm.addPass(createCloneFills());
   pm.addPass(bufferization::createEmptyTensorEliminationPass());
   bufferization::OneShotBufferizePassOptions bufferize;

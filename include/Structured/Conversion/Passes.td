@@ -801,6 +801,40 @@ def CloneFills : Pass<"structured-clone-fills", "::mlir::ModuleOp"> {
   let statistics = [Statistic<"numFills", "num-fills", "Fills cloned">];
 }
 
+def WriteInPlace : Pass<"structured-write-in-place"> {
+  let summary = "let elementwise ops write into the product that they read";
+  let description = [{
+    An elementwise `linalg.generic` on tensors of at most two inputs writes into
+    one of these, instead of a new tensor, if that is the result of a layer or a
+    contraction that nothing else reads. Then there is one buffer for both, and
+    `structured-matmuls-to-cublas` can make a bias or an activation part of the
+    product.
+
+    Before:
+
+    ```mlir
+    %p = structured.linear ins(%x, %w : …) outs(%zeros : …) -> tensor<4x12xf32>
+    %e = tensor.empty() : tensor<4x12xf32>
+    %y = linalg.generic … ins(%p, %bias : …) outs(%e : tensor<4x12xf32>) …
+    ```
+
+    After:
+
+    ```mlir
+    %p = structured.linear ins(%x, %w : …) outs(%zeros : …) -> tensor<4x12xf32>
+    %y = linalg.generic … ins(%p, %bias : …) outs(%p : tensor<4x12xf32>) …
+    ```
+
+    The example is run in test/Conversion/WriteInPlace/basic.mlir.
+  }];
+  let dependentDialects = [
+    "::mlir::linalg::LinalgDialect", "::mlir::tensor::TensorDialect"
+  ];
+  let statistics = [
+    Statistic<"numOps", "num-ops", "Ops that write into what they read">
+  ];
+}
+
 def BlastToHopper : Pass<"structured-blast-to-hopper", "::mlir::ModuleOp"> {
   let summary = "lower BLAST layers on memrefs to tensor-core kernels for Hopper";
   let description = [{

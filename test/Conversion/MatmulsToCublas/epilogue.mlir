@@ -1,6 +1,6 @@
 // RUN: structured-opt %s --structured-matmuls-to-cublas --canonicalize --split-input-file | FileCheck %s
 
-// A bias, and ReLU, become part of the product before them.
+// A bias, and ReLU or GELU, become part of the product before them.
 
 #all = affine_map<(i, j) -> (i, j)>
 #row = affine_map<(i, j) -> (j)>
@@ -58,6 +58,74 @@ func.func @blast(%x: memref<4x8xf16>, %u: memref<2x6x5xf16>, %s: memref<2x2x5xf1
     linalg.yield %narrow : f16
   }
   return %y : memref<4x12xf16>
+}
+
+// -----
+
+// GELU by tanh, in two spellings, with a bias and without.
+
+#all = affine_map<(i, j) -> (i, j)>
+#row = affine_map<(i, j) -> (j)>
+
+// CHECK-LABEL: func.func @gelu
+// CHECK: call @[[BIASED:.*]](%{{.*}}, %{{.*}}, %{{.*}}, %{{.*}})
+// CHECK: call @[[PLAIN:.*]](%{{.*}}, %{{.*}}, %{{.*}})
+// CHECK-NOT: linalg.generic
+// CHECK: func.func private @[[BIASED]]
+// CHECK-DAG: %[[GELU:.*]] = arith.constant 2 : i32
+// CHECK: call @structuredCudaMatmul({{.*}}, %[[GELU]])
+// CHECK: func.func private @[[PLAIN]]
+// CHECK-DAG: %[[GELU2:.*]] = arith.constant 2 : i32
+// CHECK-DAG: %[[NULL:.*]] = llvm.mlir.zero : !llvm.ptr
+// CHECK: call @structuredCudaMatmul(%{{[^,]*}}, %{{[^,]*}}, %{{[^,]*}}, %{{[^,]*}}, %[[NULL]], {{.*}}, %[[GELU2]])
+func.func @gelu(%x: memref<4x8xbf16>, %w: memref<12x8xbf16>, %b: memref<12xbf16>) -> (memref<4x12xbf16>, memref<4x12xbf16>) {
+  %zero = arith.constant 0.0 : bf16
+  %y = memref.alloc() : memref<4x12xbf16>
+  linalg.fill ins(%zero : bf16) outs(%y : memref<4x12xbf16>)
+  structured.linear ins(%x, %w : memref<4x8xbf16>, memref<12x8xbf16>) outs(%y : memref<4x12xbf16>)
+  %half = arith.constant 0.5 : f32
+  %one = arith.constant 1.0 : f32
+  %root = arith.constant 0.797884583 : f32
+  %cubic = arith.constant 0.044715 : f32
+  %three = arith.constant 3 : i32
+  linalg.generic {indexing_maps = [#all, #row, #all], iterator_types = ["parallel", "parallel"]}
+      ins(%y, %b : memref<4x12xbf16>, memref<12xbf16>) outs(%y : memref<4x12xbf16>) {
+  ^bb0(%a: bf16, %c: bf16, %o: bf16):
+    %aw = arith.extf %a : bf16 to f32
+    %cw = arith.extf %c : bf16 to f32
+    %s = arith.addf %aw, %cw : f32
+    %cube = math.fpowi %s, %three : f32, i32
+    %term = arith.mulf %cube, %cubic : f32
+    %inner = arith.addf %s, %term : f32
+    %scaled = arith.mulf %inner, %root : f32
+    %tanh = math.tanh %scaled : f32
+    %plus = arith.addf %tanh, %one : f32
+    %part = arith.mulf %s, %half : f32
+    %g = arith.mulf %part, %plus : f32
+    %n = arith.truncf %g : f32 to bf16
+    linalg.yield %n : bf16
+  }
+  %z = memref.alloc() : memref<4x12xbf16>
+  linalg.fill ins(%zero : bf16) outs(%z : memref<4x12xbf16>)
+  structured.linear ins(%x, %w : memref<4x8xbf16>, memref<12x8xbf16>) outs(%z : memref<4x12xbf16>)
+  // x times the logistic function of twice what is above.
+  %minus = arith.constant -1.59576917 : f32
+  linalg.generic {indexing_maps = [#all, #all], iterator_types = ["parallel", "parallel"]}
+      ins(%z : memref<4x12xbf16>) outs(%z : memref<4x12xbf16>) {
+  ^bb0(%a: bf16, %o: bf16):
+    %s = arith.extf %a : bf16 to f32
+    %square = arith.mulf %s, %s : f32
+    %term = arith.mulf %square, %cubic : f32
+    %factor = arith.addf %term, %one : f32
+    %inner = arith.mulf %s, %factor : f32
+    %scaled = arith.mulf %inner, %minus : f32
+    %exp = math.exp %scaled : f32
+    %den = arith.addf %exp, %one : f32
+    %g = arith.divf %s, %den : f32
+    %n = arith.truncf %g : f32 to bf16
+    linalg.yield %n : bf16
+  }
+  return %y, %z : memref<4x12xbf16>, memref<4x12xbf16>
 }
 
 // -----
