@@ -134,6 +134,10 @@ DecodeShape::DecodeShape(const BlastProblem &problem,
 
   blocksPerRow = std::max<int64_t>(processors / problem.bOut, 1);
   rows = 2 * divideCeil(p, 2 * blocksPerRow);
+  // Whole tiles, if more than one: launches with a part of a last tile were
+  // seen to hang for fewer than 8 tokens.
+  if (rows > kTile)
+    rows = alignTo(rows, kTile);
   blocksPerRow = divideCeil(p, rows);
   tiles = divideCeil(rows, kTile);
   chunksPerWarp = divideCeil(divideCeil(problem.rank, kChunk), kWarps);
@@ -189,6 +193,11 @@ structured::checkBlastDecode(const BlastProblem &problem,
   if (largest > std::numeric_limits<int32_t>::max() / kElementBytes)
     return "one of its factors has more than 2 GiB";
   DecodeShape shape(problem, schedule);
+  if (shape.tiles > 1 && p % kTile)
+    return "its blocks of " + text(p) +
+           " rows, several tiles of which a "
+           "thread block has, are not multiples of " +
+           text(kTile);
   if (shape.window < kMinWindow)
     return "its rank " + text(problem.rank) + " is too large for " +
            text(schedule.tokens) + " tokens";
@@ -542,6 +551,7 @@ void DecodeBuilder::multiplyFirst() {
       storeSums();
     else
       b.ifThen(b.isLess(slice, b.i32(shape.slices)), storeSums);
+    b.syncWarp(); // see multiplySmall
   }
 }
 
@@ -716,6 +726,7 @@ void DecodeBuilder::multiplyLast() {
                    storeToken);
       }
     }
+    b.syncWarp(); // see multiplySmall
   }
 }
 

@@ -412,13 +412,10 @@ std::array<Value, 4> HopperBuilder::multiplySmall(ValueRange a, ValueRange b,
   operands.append(sums.begin(), sums.end());
   auto type4 = LLVM::LLVMStructType::getLiteral(
       getContext(), SmallVector<Type>(4, getF32Type()));
-  Value results = LLVM::InlineAsmOp::create(*this, type4, operands, text,
-                                            "=f,=f,=f,=f,r,r,r,r,r,r,f,f,f,f",
-                                            /*has_side_effects=*/false,
-                                            /*is_align_stack=*/false,
-                                            LLVM::TailCallKind::None,
-                                            LLVM::AsmDialectAttr(), ArrayAttr())
-                      .getResult(0);
+  // It has side effects, so that LLVM does not move it to where only some lanes
+  // use its result: all must take part, or the warp hangs.
+  Value results =
+      inlineAsm(type4, text, "=f,=f,=f,=f,r,r,r,r,r,r,f,f,f,f", operands);
   std::array<Value, 4> elements;
   for (int64_t i = 0; i < 4; ++i)
     elements[i] =
