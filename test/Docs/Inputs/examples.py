@@ -71,6 +71,7 @@ NOT_RUN = {
     "docs/Testing.md": {
         "random-modules.py": "takes minutes; test/Integration/CPU/random-modules.py",
         "build-sanitize": "is part of tools/dev/test",
+        "tools/dev/cuda-suite": "is part of tools/dev/test, but for the GPU",
     },
 }
 
