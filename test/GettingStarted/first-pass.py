@@ -51,7 +51,7 @@ def make():
 text = (source / "docs/GettingStarted.md").read_text()
 section = text.split("\n## A pass of your own\n")[1].split("\n## ")[0]
 blocks = re.findall(r"^```(\w*)\n(.*?)^```$", section, re.MULTILINE | re.DOTALL)
-assert [kind for kind, _ in blocks] == ["", "", "diff", ""], blocks
+assert [kind for kind, _ in blocks] == ["sh", "sh", "diff", "sh"], blocks
 (_, start), (_, test), (_, diff), (_, by_hand) = blocks
 build_line, lit_line = test.splitlines()
 assert build_line == "ninja -C build structured-opt", build_line
