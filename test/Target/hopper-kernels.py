@@ -5,6 +5,8 @@
 # RUN: rm -rf %t && mkdir %t
 # RUN: %python %s > %t/layers.mlir
 # RUN: structured-compile %t/layers.mlir --target=cuda --costs=none --emit=cubin -o %t/layers.cubin --remarks > %t/remarks 2>&1
+# RUN: %python %s fused > %t/fused.mlir
+# RUN: structured-compile %t/fused.mlir --target=cuda --costs=none --blast-kernel=fused --emit=cubin -o %t/fused.cubin --remarks >> %t/remarks 2>&1
 # RUN: %python %s mix > %t/mix.mlir
 # RUN: structured-compile %t/mix.mlir --target=cuda --costs=none --blast-kernel=unfused --emit=cubin -o %t/mix.cubin --remarks >> %t/remarks 2>&1
 # RUN: FileCheck %s < %t/remarks
@@ -58,11 +60,11 @@ def layer(name, dtype, b_out, b_in, rank, tokens):
 """
 
 
-mix = sys.argv[1:] == ["mix"]
+kind = "".join(sys.argv[1:])
 for dtype in ("bf16", "f16"):
-    for index, sizes in enumerate(MIX if mix else FUSED + DECODE):
+    for index, sizes in enumerate({"fused": FUSED, "mix": MIX}.get(kind, DECODE)):
         print(layer(f"{dtype}_{index}", dtype, *sizes))
-    if mix:
+    if kind:
         continue
     # The second product adds to zeros or, in the other layer, to an argument.
     x, y = f"tensor<2048x72x{dtype}>", f"tensor<2048x200x{dtype}>"

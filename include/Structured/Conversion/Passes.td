@@ -899,9 +899,10 @@ def BlastToHopper : Pass<"structured-blast-to-hopper", "::mlir::ModuleOp"> {
   let options = [
     Option<"minTokens", "min-tokens", "int64_t", /*default=*/"256",
            "Leave layers with fewer tokens, but for at most 16">,
-    Option<"maxFusedBlocks", "max-fused-blocks", "int64_t", /*default=*/"16",
+    Option<"maxFusedBlocks", "max-fused-blocks", "int64_t", /*default=*/"8",
            "Block rows and columns up to which the first two stages are one "
-           "kernel">,
+           "kernel; with more, what it keeps of Y does not fit the L2 cache "
+           "(docs/Hopper.md)">,
     Option<"maxDecodeTokens", "max-decode-tokens", "int64_t", /*default=*/"16",
            "Tokens up to which one kernel computes the layer, at most 16">,
     Option<"costs", "costs", "std::string", /*default=*/"\"\"",
