@@ -46,6 +46,9 @@ static constexpr int64_t kChunk = 32;
 static constexpr int64_t kLaneElements = 8;
 /// Rows of U that a warp multiplies at a time.
 static constexpr int64_t kTile = 16;
+/// Fewer tokens are refused if a thread block has several tiles of rows and
+/// each of its warps one chunk of ranks.
+static constexpr int64_t kMinTokensOfLowRank = 8;
 static constexpr int64_t kElementBytes = 2;
 static constexpr int64_t kWordBytes = 4;
 /// Bytes of a word of the exchange for each of its two values.
@@ -134,10 +137,6 @@ DecodeShape::DecodeShape(const BlastProblem &problem,
 
   blocksPerRow = std::max<int64_t>(processors / problem.bOut, 1);
   rows = 2 * divideCeil(p, 2 * blocksPerRow);
-  // Whole tiles, if more than one: launches with a part of a last tile were
-  // seen to hang for fewer than 8 tokens.
-  if (rows > kTile)
-    rows = alignTo(rows, kTile);
   blocksPerRow = divideCeil(p, rows);
   tiles = divideCeil(rows, kTile);
   chunksPerWarp = divideCeil(divideCeil(problem.rank, kChunk), kWarps);
@@ -193,11 +192,12 @@ structured::checkBlastDecode(const BlastProblem &problem,
   if (largest > std::numeric_limits<int32_t>::max() / kElementBytes)
     return "one of its factors has more than 2 GiB";
   DecodeShape shape(problem, schedule);
-  if (shape.tiles > 1 && p % kTile)
-    return "its blocks of " + text(p) +
-           " rows, several tiles of which a "
-           "thread block has, are not multiples of " +
-           text(kTile);
+  // On an H200 some launches of this kind never ended; the cause is not known.
+  if (schedule.tokens < kMinTokensOfLowRank && shape.tiles > 1 &&
+      shape.chunksPerWarp == 1)
+    return "its rank " + text(problem.rank) + " is too low for " +
+           text(schedule.tokens) + " tokens and " + text(shape.rows) +
+           " rows of each thread block";
   if (shape.window < kMinWindow)
     return "its rank " + text(problem.rank) + " is too large for " +
            text(schedule.tokens) + " tokens";

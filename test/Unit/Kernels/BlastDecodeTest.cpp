@@ -97,19 +97,18 @@ TEST_F(BlastDecodeTest, RefusesSizes) {
             "one of its factors has more than 2 GiB");
 }
 
-// A part of a tile of 16 rows beside whole ones was seen to hang.
-TEST_F(BlastDecodeTest, SeveralTilesAreWhole) {
-  // 1536 rows by 66 blocks: 32 each, not 24.
-  BlastProblem problem = getProblem(3072, 768, 2, 2, 304);
-  EXPECT_EQ(check(problem), "");
-  EXPECT_EQ(getBlastDecodeBlocks(problem, {1, 132}), 96);
-  // One tile may be a part of one.
-  EXPECT_EQ(getBlastDecodeBlocks(getProblem(1584, 768, 2, 2, 304), {1, 132}),
-            132);
-  EXPECT_EQ(check(getProblem(1584, 768, 2, 2, 304)), "");
-  EXPECT_EQ(check(getProblem(3088, 768, 2, 2, 304)),
-            "its blocks of 1544 rows, several tiles of which a thread block "
-            "has, are not multiples of 16");
+// Such launches were seen to hang.
+TEST_F(BlastDecodeTest, RefusesSeveralTilesOfLowRank) {
+  EXPECT_EQ(check(getProblem(3072, 768, 2, 2, 304), 1),
+            "its rank 304 is too low for 1 tokens and 24 rows of each thread "
+            "block");
+  EXPECT_EQ(check(getProblem(3072, 768, 2, 2, 304), 7),
+            "its rank 304 is too low for 7 tokens and 24 rows of each thread "
+            "block");
+  EXPECT_EQ(check(getProblem(3072, 768, 2, 2, 304), 8), "");
+  // One tile; two chunks of ranks for a warp.
+  EXPECT_EQ(check(getProblem(1584, 768, 2, 2, 304), 1), "");
+  EXPECT_EQ(check(getProblem(3072, 768, 2, 2, 640), 1), "");
 }
 
 TEST_F(BlastDecodeTest, RefusesTokens) {
@@ -139,9 +138,9 @@ TEST_F(BlastDecodeTest, GridAndScratch) {
   EXPECT_EQ(getBlastDecodeBlocks(getProblem(), {1, 132}), 128);
   EXPECT_EQ(getBlastDecodeScratch(getProblem(), {4, 132}),
             16 * 4 * 1024 * 4 + 128 * 4);
-  // 12 ranks for each of 124 blocks, 96 rows for each of 4 · 29.
+  // 12 ranks for each of 124 blocks, 84 rows for each of 4 · 33.
   EXPECT_EQ(getBlastDecodeBlocks(getProblem(11008, 4096, 4, 4, 1488), {1, 132}),
-            124);
+            132);
   // One row of blocks must not be split among too many.
   EXPECT_EQ(getBlastDecodeBlocks(getProblem(40, 16, 1, 2, 8), {1, 132}), 20);
   for (int64_t b : {1, 2, 4, 8, 16, 32, 64})
@@ -181,7 +180,7 @@ TEST_F(BlastDecodeTest, BuildsOtherProblems) {
   for (Case c :
        {Case{40, 16, 1, 2, 8, 16}, Case{1000, 600, 5, 3, 72, 3},
         Case{768, 960, 32, 24, 200, 5}, Case{4096, 2048, 16, 1, 1024, 9},
-        Case{4096, 4096, 64, 64, 512, 7}, Case{11008, 4096, 4, 4, 1488, 16},
+        Case{4096, 4096, 64, 64, 512, 8}, Case{11008, 4096, 4, 4, 1488, 16},
         Case{4096, 11008, 4, 4, 1488, 2}}) {
     BlastProblem problem = getProblem(c.m, c.n, c.bOut, c.bIn, c.rank);
     if (number % 2)
