@@ -67,21 +67,3 @@ func.func @users(%x: tensor<3x16xf32>) -> (tensor<3x4xf32>, tensor<3x4xf32>) {
   %z4 = structured.blast.matmul ins(%y4, %u, %s, %vt : tensor<3x4xf32>, tensor<2x2x1xf32>, tensor<2x2x1xf32>, tensor<2x1x2xf32>) outs(%z3 : tensor<3x4xf32>) -> tensor<3x4xf32>
   return %y0, %z4 : tensor<3x4xf32>, tensor<3x4xf32>
 }
-
-// -----
-
-// BLAST layers that cannot be moved.
-
-func.func @blast(%x: tensor<3x8xf32>, %u: tensor<3x4x5xf32>, %y: tensor<3x12xf32>) -> (tensor<3x12xf32>, tensor<3x12xf32>, tensor<3x12xf32>) {
-  %zero = arith.constant 0.0 : f32
-  %e = tensor.empty() : tensor<3x12xf32>
-  %zeros = linalg.fill ins(%zero : f32) outs(%e : tensor<3x12xf32>) -> tensor<3x12xf32>
-  %s = structured.parameter "S" : tensor<3x2x5xf32>
-  %vt = structured.parameter "Vt" : tensor<2x5x4xf32>
-  %a = structured.blast.matmul ins(%x, %u, %s, %vt : tensor<3x8xf32>, tensor<3x4x5xf32>, tensor<3x2x5xf32>, tensor<2x5x4xf32>) outs(%zeros : tensor<3x12xf32>) -> tensor<3x12xf32>
-  // expected-remark @+1 {{not moved to the other layers of its input: it adds to its init}}
-  %b = structured.blast.matmul ins(%x, %u, %s, %vt : tensor<3x8xf32>, tensor<3x4x5xf32>, tensor<3x2x5xf32>, tensor<2x5x4xf32>) outs(%y : tensor<3x12xf32>) -> tensor<3x12xf32>
-  // expected-remark @+1 {{not moved to the other layers of its input: it has factors that are not parameters}}
-  %c = structured.blast.matmul ins(%x, %u, %s, %vt : tensor<3x8xf32>, tensor<3x4x5xf32>, tensor<3x2x5xf32>, tensor<2x5x4xf32>) outs(%zeros : tensor<3x12xf32>) -> tensor<3x12xf32>
-  return %a, %b, %c : tensor<3x12xf32>, tensor<3x12xf32>, tensor<3x12xf32>
-}

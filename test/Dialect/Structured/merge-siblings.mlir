@@ -142,28 +142,3 @@ func.func @different(%x: tensor<3x16xf32>) -> tensor<3x4xf32> {
   %y = linalg.add ins(%a, %b : tensor<3x4xf32>, tensor<3x4xf32>) outs(%e : tensor<3x4xf32>) -> tensor<3x4xf32>
   return %y : tensor<3x4xf32>
 }
-
-// -----
-
-// BLAST layers are put after each other, with their factors.
-
-// CHECK-LABEL: func.func @blast
-// CHECK-COUNT-6: structured.parameter
-// CHECK: %[[A:.*]] = structured.blast.matmul {layer = "a"}
-// CHECK-NEXT: %[[B:.*]] = structured.blast.matmul {layer = "b"}
-// CHECK: linalg.exp ins(%[[A]] :
-func.func @blast(%x: tensor<3x8xf32>) -> (tensor<3x12xf32>, tensor<3x12xf32>) {
-  %zero = arith.constant 0.0 : f32
-  %e = tensor.empty() : tensor<3x12xf32>
-  %zeros = linalg.fill ins(%zero : f32) outs(%e : tensor<3x12xf32>) -> tensor<3x12xf32>
-  %u = structured.parameter "a.U" : tensor<3x4x5xf32>
-  %s = structured.parameter "a.S" : tensor<3x2x5xf32>
-  %vt = structured.parameter "a.Vt" : tensor<2x5x4xf32>
-  %a0 = structured.blast.matmul {layer = "a"} ins(%x, %u, %s, %vt : tensor<3x8xf32>, tensor<3x4x5xf32>, tensor<3x2x5xf32>, tensor<2x5x4xf32>) outs(%zeros : tensor<3x12xf32>) -> tensor<3x12xf32>
-  %a = linalg.exp ins(%a0 : tensor<3x12xf32>) outs(%e : tensor<3x12xf32>) -> tensor<3x12xf32>
-  %u2 = structured.parameter "b.U" : tensor<3x4x5xf32>
-  %s2 = structured.parameter "b.S" : tensor<3x2x5xf32>
-  %vt2 = structured.parameter "b.Vt" : tensor<2x5x4xf32>
-  %b = structured.blast.matmul {layer = "b"} ins(%x, %u2, %s2, %vt2 : tensor<3x8xf32>, tensor<3x4x5xf32>, tensor<3x2x5xf32>, tensor<2x5x4xf32>) outs(%zeros : tensor<3x12xf32>) -> tensor<3x12xf32>
-  return %a, %b : tensor<3x12xf32>, tensor<3x12xf32>
-}

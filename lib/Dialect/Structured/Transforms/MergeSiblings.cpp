@@ -277,23 +277,14 @@ struct MergeSiblings : structured::impl::MergeSiblingsBase<MergeSiblings> {
 
   void runOnOperation() override {
     using Key = std::pair<Block *, Value>;
-    llvm::MapVector<Key, SmallVector<LinearOp>> dense;
-    llvm::MapVector<Key, SmallVector<BlastMatmulOp>> blast;
-    getOperation()->walk([&](StructuredLayerOpInterface layer) {
-      if (layer->getNumResults() == 0)
-        return;
-      Key key{layer->getBlock(), layer.getLayerInput()};
-      if (auto linear = dyn_cast<LinearOp>(layer.getOperation()))
-        dense[key].push_back(linear);
-      else if (auto matmul = dyn_cast<BlastMatmulOp>(layer.getOperation()))
-        blast[key].push_back(matmul);
+    llvm::MapVector<Key, SmallVector<LinearOp>> groups;
+    getOperation()->walk([&](LinearOp layer) {
+      if (layer->getNumResults() != 0)
+        groups[{layer->getBlock(), layer.getInput()}].push_back(layer);
     });
-    for (auto &[key, layers] : dense)
+    for (auto &[key, layers] : groups)
       if (layers.size() > 1)
         mergeDense(layers);
-    for (auto &[key, layers] : blast)
-      if (layers.size() > 1)
-        gatherBlast(layers);
   }
 
 private:
@@ -450,39 +441,6 @@ private:
     IRMapping mapping;
     first.bias.getRegion().cloneInto(&merged.getRegion(), mapping);
     return merged.getResult(0);
-  }
-
-  /// Moves the layers behind the first one.
-  void gatherBlast(ArrayRef<BlastMatmulOp> layers) {
-    Operation *last = layers.front();
-    for (BlastMatmulOp layer : layers.drop_front()) {
-      SmallVector<Value> factors = layer.getLayerFactors();
-      if (!isZeros(layer.getInit()) || !llvm::all_of(factors, [](Value factor) {
-            return bool(factor.getDefiningOp<ParameterOp>());
-          })) {
-        layer->emitRemark("not moved to the other layers of its input: it ")
-            << (isZeros(layer.getInit()) ? "has factors that are not parameters"
-                                         : "adds to its init");
-        ++numRefused;
-        continue;
-      }
-      OpBuilder builder(layers.front());
-      for (Value factor : factors) {
-        Operation *parameter = factor.getDefiningOp();
-        if (parameter->getBlock() == layer->getBlock() &&
-            !parameter->isBeforeInBlock(layers.front()))
-          parameter->moveBefore(layers.front());
-      }
-      OpFoldResult tokens =
-          tensor::getMixedSize(builder, layer.getLoc(), layer.getInput(), 0);
-      layer.getInitMutable().assign(createZeroTensor(
-          builder, layer.getLoc(),
-          {tokens, builder.getIndexAttr(layer.getOutFeatures())},
-          getElementTypeOrSelf(layer.getInit())));
-      layer->moveAfter(last);
-      last = layer;
-      ++numMoved;
-    }
   }
 };
 } // namespace

@@ -110,9 +110,6 @@ def MergeSiblings : Pass<"structured-merge-siblings"> {
     vectors over its features that are parameters (a bias), and these ops do the
     same, they become one op before the slices.
 
-    BLAST layers of the same input stay, but are put after each other, for
-    lowerings that compute several in one kernel.
-
     Before:
 
     ```mlir
@@ -148,7 +145,6 @@ def MergeSiblings : Pass<"structured-merge-siblings"> {
   let statistics = [
     Statistic<"numMerged", "num-merged", "Dense layers merged with others">,
     Statistic<"numLayers", "num-layers", "Layers that they became">,
-    Statistic<"numMoved", "num-moved", "BLAST layers moved to another">,
     Statistic<"numRefused", "num-refused", "Layers that were left apart">
   ];
 }
