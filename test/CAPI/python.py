@@ -1,3 +1,4 @@
+# UNSUPPORTED: sanitizers
 # REQUIRES: python-numpy
 # RUN: rm -rf %t && mkdir %t && cd %t && %python %s
 """The compiler's Python API: models, diagnostics, compilation, NumPy and DLPack."""
