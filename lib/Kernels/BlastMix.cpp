@@ -19,7 +19,7 @@
 
 #include "Structured/Kernels/Hopper.h"
 
-#include "TilePipeline.h"
+#include "BlockMixer.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "llvm/Support/MathExtras.h"
@@ -35,7 +35,6 @@ static constexpr int64_t kVectorBytes = 16;
 static constexpr int64_t kBarrierBytes = 3 * 16;
 /// Block rows, and block columns, of one mma.
 static constexpr int64_t kPair = 2, kQuad = 4;
-static constexpr int64_t kMaxBlocks = 16;
 /// Ranks that are mixed at a time.
 static constexpr int64_t kPartN = 32;
 static constexpr int64_t kBlocks = kPartN / 8;
@@ -98,13 +97,8 @@ int64_t structured::getBlastMixTiles(const BlastProblem &problem,
 std::optional<std::string>
 structured::checkBlastMix(const BlastProblem &problem,
                           const BlastMixSchedule &schedule) {
-  if (!problem.elementType.isF16() && !problem.elementType.isBF16())
-    return "its element type is neither f16 nor bf16";
-  if (problem.bIn < 1 || problem.bOut < 1 || problem.bIn > kMaxBlocks ||
-      problem.bOut > kMaxBlocks)
-    return "it has " + std::to_string(problem.bOut) + " : " +
-           std::to_string(problem.bIn) + " blocks, not 1 to " +
-           std::to_string(kMaxBlocks);
+  if (std::optional<std::string> reason = checkBlocks(problem))
+    return reason;
   if (problem.n % (8 * problem.bIn) || problem.rank % 8)
     return "its " + std::to_string(problem.bIn) + " block columns of " +
            std::to_string(problem.n) + " and its rank " +
