@@ -22,7 +22,7 @@ static constexpr llvm::StringLiteral kNextLaunch = "structuredCudaNextLaunch";
 /// Programmatic dependent launch, as a flag of a launch.
 static constexpr int64_t kProgrammatic = 1;
 /// structuredRtDType, and the runtime's numbers of swizzles.
-static constexpr int64_t kF16 = 2, kBF16 = 3, kSwizzle64 = 2, kSwizzle128 = 3;
+static constexpr int64_t kF16 = 2, kBF16 = 3, kSwizzle128 = 3;
 
 LaunchBuilder::LaunchBuilder(ModuleOp module, Location loc, StringRef name,
                              ValueRange operands, Type elementType)
@@ -56,8 +56,7 @@ Value LaunchBuilder::getTensorMap(Value memref, std::array<Value, 3> sizes,
     arguments.push_back(arith::MulIOp::create(b, stride, int64(2)));
   for (int64_t size : box)
     arguments.push_back(int32(size));
-  // A row of the box is the swizzle's span.
-  arguments.push_back(int32(box[0] == 32 ? kSwizzle64 : kSwizzle128));
+  arguments.push_back(int32(kSwizzle128));
   func::FuncOp encode = declare(kTensorMap, ValueRange(arguments).getTypes(),
                                 arguments.front().getType());
   return func::CallOp::create(b, encode, arguments).getResult(0);

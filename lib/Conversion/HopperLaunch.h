@@ -32,8 +32,7 @@ public:
   mlir::Value getSize(mlir::Value memref, int64_t dim);
 
   /// The descriptor of an array of two-byte elements, innermost dimension
-  /// first; strides are in elements. The swizzle is that of the box's rows, of
-  /// 32 or 64 elements.
+  /// first; strides are in elements.
   mlir::Value getTensorMap(mlir::Value memref, std::array<mlir::Value, 3> sizes,
                            std::array<mlir::Value, 2> strides,
                            std::array<int64_t, 3> box);

@@ -202,12 +202,12 @@ private:
   Words packPart(ArrayRef<Value> product, int64_t index);
   /// Part `index` of Y[j] in the tile's scratch memory: vectors of 16 bytes,
   /// those of all threads side by side.
-  Value getPart(Value scratch, Value j, Value index);
-  void keep(Value scratch, Value j, ArrayRef<Value> product);
+  Value getPart(Value j, Value index);
+  void keep(Value j, ArrayRef<Value> product);
   /// Waits until all blocks of the group have put their Y[j] aside.
   void waitForKept(Value parity);
   /// Has part `index` of the Y[j] that were put aside brought back.
-  SmallVector<Value> bring(ValueRange ring, Value scratch, Value index);
+  SmallVector<Value> bring(ValueRange ring, Value index);
   /// The thread's words of what was brought.
   SmallVector<Words> take(SmallVector<Value> &ring);
   /// Has S of each tile in shared memory, as `mixPair` needs it.
@@ -250,7 +250,7 @@ private:
   // Arguments and what follows from them.
   Value x, vt, z, s, scratchMemory, counters;
   Value tokens, numTiles, tilesM;
-  // Of the block: the group's first tile, their number, and its place in it.
+  // Of the block: its group, the number of groups, and its place in its own.
   Value group, groups, member;
   // The memory of the group's tile, and the barrier that the block's part of
   // it is there; S of a tile, and its barriers.
@@ -336,10 +336,9 @@ void BlastMixBuilder::produce() {
                   });
     if (getTaken() > 0) {
       waitForKept(carried[0]);
-      ring = b.forLoop(member, b.i32(getParts()), b.i32(schedule.split), ring,
-                       [&](Value index, ValueRange ring) {
-                         return bring(ring, scratch, index);
-                       });
+      ring = b.forLoop(
+          member, b.i32(getParts()), b.i32(schedule.split), ring,
+          [&](Value index, ValueRange ring) { return bring(ring, index); });
     }
     SmallVector<Value> next{b.bitXor(carried[0], b.i32(1))};
     llvm::append_range(next, ring);
@@ -367,7 +366,7 @@ void BlastMixBuilder::consume(Value warpgroup) {
         b.forLoop(first, b.add(first, getKept(problem, schedule)), b.i32(1),
                   carried.drop_front(), [&](Value j, ValueRange values) {
                     SmallVector<Value> ring(values);
-                    keep(scratch, j, pipeline->consume(warpgroup, ring, steps));
+                    keep(j, pipeline->consume(warpgroup, ring, steps));
                     return ring;
                   });
     if (getTaken() > 0) {
@@ -432,15 +431,15 @@ BlastMixBuilder::Words BlastMixBuilder::packPart(ArrayRef<Value> product,
   return words;
 }
 
-Value BlastMixBuilder::getPart(Value scratch, Value j, Value index) {
+Value BlastMixBuilder::getPart(Value j, Value index) {
   return b.offset(scratch,
                   b.mul(b.add(b.mul(j, getParts()), index), getPartBytes()));
 }
 
-void BlastMixBuilder::keep(Value scratch, Value j, ArrayRef<Value> product) {
+void BlastMixBuilder::keep(Value j, ArrayRef<Value> product) {
   for (int64_t index = 0; index < getParts(); ++index) {
-    Value pointer = b.offset(getPart(scratch, j, b.i32(index)),
-                             b.mul(consumer, kVectorBytes));
+    Value pointer =
+        b.offset(getPart(j, b.i32(index)), b.mul(consumer, kVectorBytes));
     Words words = packPart(product, index);
     for (int64_t i = 0; i < getWords(); i += 4)
       b.storeGlobal(ArrayRef(words).slice(i, 4),
@@ -448,18 +447,16 @@ void BlastMixBuilder::keep(Value scratch, Value j, ArrayRef<Value> product) {
   }
 }
 
-SmallVector<Value> BlastMixBuilder::bring(ValueRange ring, Value scratch,
-                                          Value index) {
+SmallVector<Value> BlastMixBuilder::bring(ValueRange ring, Value index) {
   SmallVector<Value> next(ring);
   for (int64_t j = 0; j < getTaken(); j += getTakenInStage()) {
     int64_t count = std::min(getTakenInStage(), getTaken() - j);
-    next = pipeline->fill(next, count * getPartBytes(),
-                          [&](Value stage, Value full) {
-                            for (int64_t i = 0; i < count; ++i)
-                              b.loadBulk(b.offset(stage, i * getPartBytes()),
-                                         getPart(scratch, b.i32(j + i), index),
-                                         getPartBytes(), full);
-                          });
+    next = pipeline->fill(
+        next, count * getPartBytes(), [&](Value stage, Value full) {
+          for (int64_t i = 0; i < count; ++i)
+            b.loadBulk(b.offset(stage, i * getPartBytes()),
+                       getPart(b.i32(j + i), index), getPartBytes(), full);
+        });
   }
   return next;
 }

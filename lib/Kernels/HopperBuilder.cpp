@@ -67,6 +67,9 @@ Value HopperBuilder::bitAnd(Value a, Value b) {
 Value HopperBuilder::select(Value condition, Value a, Value b) {
   return arith::SelectOp::create(*this, condition, a, b);
 }
+Value HopperBuilder::toInt(Value pointer) {
+  return LLVM::PtrToIntOp::create(*this, getI32Type(), pointer);
+}
 Value HopperBuilder::offset(Value base, Value bytes) {
   return LLVM::GEPOp::create(*this, base.getType(), getI8Type(), base,
                              ArrayRef<LLVM::GEPArg>{bytes});
@@ -191,9 +194,8 @@ void HopperBuilder::arrive(Value barrier) {
   NVVM::MBarrierArriveOp::create(*this, getI64Type(), barrier, Value());
 }
 void HopperBuilder::arriveExpectBytes(Value barrier, int64_t bytes) {
-  inlineAsm(
-      Type(), "mbarrier.arrive.expect_tx.shared::cta.b64 _, [$0], $1;", "r,r",
-      {LLVM::PtrToIntOp::create(*this, getI32Type(), barrier), i32(bytes)});
+  inlineAsm(Type(), "mbarrier.arrive.expect_tx.shared::cta.b64 _, [$0], $1;",
+            "r,r", {toInt(barrier), i32(bytes)});
 }
 void HopperBuilder::wait(Value barrier, Value parity) {
   // Waiting suspends the thread for at most this many nanoseconds.
@@ -210,9 +212,6 @@ void HopperBuilder::prefetchDescriptor(Value descriptor) {
 
 void HopperBuilder::loadTile(Value target, Value descriptor,
                              ValueRange coordinates, Value barrier) {
-  auto toInt = [&](Value pointer) -> Value {
-    return LLVM::PtrToIntOp::create(*this, getI32Type(), pointer);
-  };
   inlineAsm(Type(),
             "cp.async.bulk.tensor.3d.shared::cluster.global.mbarrier::"
             "complete_tx::bytes [$0], [$1, {$2, $3, $4}], [$5];",
@@ -222,9 +221,6 @@ void HopperBuilder::loadTile(Value target, Value descriptor,
 }
 void HopperBuilder::loadBulk(Value target, Value source, int64_t bytes,
                              Value barrier) {
-  auto toInt = [&](Value pointer) -> Value {
-    return LLVM::PtrToIntOp::create(*this, getI32Type(), pointer);
-  };
   inlineAsm(Type(),
             "cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes "
             "[$0], [$1], $2, [$3];",
@@ -355,8 +351,7 @@ static std::string getOperandList(int64_t first, int64_t count) {
 }
 void HopperBuilder::storeMatrices(Value address, ArrayRef<Value> packed,
                                   bool transposed) {
-  SmallVector<Value> operands{
-      LLVM::PtrToIntOp::create(*this, getI32Type(), address)};
+  SmallVector<Value> operands{toInt(address)};
   operands.append(packed.begin(), packed.end());
   std::string text = "stmatrix.sync.aligned.m8n8.x" +
                      std::to_string(packed.size()) +
@@ -377,8 +372,7 @@ SmallVector<Value> HopperBuilder::loadMatrices(Value address, int64_t count) {
   auto type = LLVM::LLVMStructType::getLiteral(
       getContext(), SmallVector<Type>(count, getI32Type()));
   Value loaded =
-      inlineAsm(type, text, constraints + "r,~{memory}",
-                {LLVM::PtrToIntOp::create(*this, getI32Type(), address)});
+      inlineAsm(type, text, constraints + "r,~{memory}", {toInt(address)});
   SmallVector<Value> matrices;
   for (int64_t i = 0; i < count; ++i)
     matrices.push_back(
@@ -466,7 +460,7 @@ void HopperBuilder::storeGlobal(ArrayRef<Value> words, Value pointer) {
 }
 void HopperBuilder::copyAsync(Value target, Value source) {
   inlineAsm(Type(), "cp.async.ca.shared.global [$0], [$1], 4;", "r,l",
-            {LLVM::PtrToIntOp::create(*this, getI32Type(), target), source});
+            {toInt(target), source});
 }
 void HopperBuilder::waitForCopies() {
   inlineAsm(Type(), "cp.async.wait_all;", "~{memory}", {});
@@ -490,9 +484,6 @@ void HopperBuilder::storeRelaxed(Value low, Value high, Value pointer) {
             "l,r,r,~{memory}", {pointer, low, high});
 }
 
-void HopperBuilder::fenceDevice() {
-  inlineAsm(Type(), "fence.acq_rel.gpu;", "~{memory}", {});
-}
 Value HopperBuilder::atomicAdd(Value pointer, Value value) {
   return inlineAsm(getI32Type(),
                    "atom.acq_rel.gpu.global.add.u32 $0, [$1], $2;",

@@ -52,6 +52,8 @@ public:
   Value bitAnd(Value a, Value b);
   Value select(Value condition, Value a, Value b);
 
+  /// An address in shared memory as a number.
+  Value toInt(Value pointer);
   /// `base` plus `bytes` (i32 or i64).
   Value offset(Value base, Value bytes);
   Value offset(Value base, int64_t bytes) { return offset(base, i32(bytes)); }
@@ -166,9 +168,6 @@ public:
   std::pair<Value, Value> loadRelaxed(Value pointer);
   /// One i64 (two i32), for `loadRelaxed` in any thread of the device.
   void storeRelaxed(Value low, Value high, Value pointer);
-  /// Orders what the thread has written before what it writes next, for all
-  /// threads of the device.
-  void fenceDevice();
   /// Adds to an i32 of global memory, and gives what it was.
   Value atomicAdd(Value pointer, Value value);
   /// An i32, after which all is seen that was written before it.

@@ -223,8 +223,9 @@ STRUCTURED_RT_EXPORT const char *structuredRtCudaGetDeviceName(void);
  * inputs at the same addresses must have done; it is an error otherwise, and
  * for entries with kernels whose blocks wait for each other (BLAST layers):
  * capture these with structuredRtGraphCapture(), or see
- * structuredRtCudaCallerKeepsTurns(). The caller sees to it that the module outlives the graph, and that the graph does not run while the
- * entry runs elsewhere.
+ * structuredRtCudaCallerKeepsTurns(). The caller sees to it that the module
+ * outlives the graph, and that the graph does not run while the entry runs
+ * elsewhere.
  *
  * On failure of the enqueuing, what was enqueued before it still executes. A
  * kernel's own error shows in the next function that waits for the stream. */
