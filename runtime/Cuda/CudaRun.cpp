@@ -48,6 +48,8 @@ void *CudaRun::getScratch(int64_t number, int64_t bytes, int64_t blocks) {
     note(Error{memory.error()});
     return nullptr;
   }
+  if (blocks == 0)
+    return *memory;
   // A graph takes its turn when it is launched.
   hasResidentKernels = true;
   if (!isCapturing)

@@ -63,8 +63,8 @@ public:
 
   void launch(Kernel &kernel, LaunchConfig config, void **parameters);
 
-  /// The scratch memory of a resident kernel with so many blocks, whose turn it
-  /// is from now on until `end`; null after a failure.
+  /// The scratch memory of a kernel; null after a failure. If it is a resident
+  /// one, with `blocks` blocks, it is its turn from now on until `end`.
   void *getScratch(int64_t number, int64_t bytes, int64_t blocks);
 
   /// To be called when the host code has returned.

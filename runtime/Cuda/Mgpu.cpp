@@ -140,10 +140,11 @@ STRUCTURED_MGPU void structuredCudaNextLaunch(int32_t flags) {
 }
 
 /// `bytes` (a multiple of 4) of memory of the entry, zeroed before the first
-/// run, that keep their contents from run to run, for a kernel of `blocks`
-/// blocks that wait for each other. Each such kernel of an entry has a `number`
-/// of its own. It is an error if the device has fewer multiprocessors than
-/// `blocks`. Runs and graphs that call this take turns on their device.
+/// run, that keep their contents from run to run, for a kernel. Each such
+/// kernel of an entry has a `number` of its own. If it has `blocks` blocks that
+/// must run at the same time, it is an error if the device has fewer
+/// multiprocessors, and runs and graphs that call this take turns on their
+/// device; otherwise `blocks` is 0.
 STRUCTURED_MGPU void *structuredCudaScratch(int64_t number, int64_t bytes,
                                             int32_t blocks) {
   CudaRun *run = CudaRun::get();

@@ -349,11 +349,13 @@ static void testCallersCapture(float *x) {
   *(void **)&destroy = dlsym(driver, "cuGraphDestroy");
 
   void *memory = deviceCopy(x, 64), *stream, *graph, *exec;
-  structuredRtTensor input = makeInput(memory, 4), y;
+  structuredRtTensor input = makeInput(memory, 4), y, z;
   CHECK(structuredRtCudaStreamCreate(&stream) == 0);
   CHECK(structuredRtEntryRunOnStream(module, find("resident"), &input, 1, &y, 1,
                                      stream) == 0);
   CHECK(structuredRtEntryRunOnStream(module, find("plus3"), &input, 1, &y, 1,
+                                     stream) == 0);
+  CHECK(structuredRtEntryRunOnStream(module, find("queue"), &input, 1, &z, 1,
                                      stream) == 0);
   CHECK(begin(stream, 1) == 0);
   CHECK_FAILS(structuredRtEntryRunOnStream(module, find("resident"), &input, 1,
@@ -364,6 +366,8 @@ static void testCallersCapture(float *x) {
   CHECK(structuredRtEntryRunOnStream(module, find("resident"), &input, 1, &y, 1,
                                      stream) == 0);
   structuredRtCudaCallerKeepsTurns(0);
+  CHECK(structuredRtEntryRunOnStream(module, find("queue"), &input, 1, &z, 1,
+                                     stream) == 0);
   CHECK(structuredRtEntryRunOnStream(module, find("plus3"), &input, 1, &y, 1,
                                      stream) == 0);
   CHECK_FAILS(structuredRtEntryRunOnStream(module, find("growing"), &input, 1,
@@ -377,6 +381,7 @@ static void testCallersCapture(float *x) {
   CHECK(structuredRtCudaCopy(memory, other, 64, NULL) == 0);
   CHECK(launch(exec, stream) == 0);
   checkOnDevice(&y, other, 3);
+  checkOnDevice(&z, other, 2);
   CHECK(countCalls("cuLaunchKernelEx") == 0);
   /* The entry itself runs as before. */
   CHECK(structuredRtEntryRunOnStream(module, find("plus3"), &input, 1, &y, 1,

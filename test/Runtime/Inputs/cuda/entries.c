@@ -201,6 +201,18 @@ static void countRuns(void **args, int64_t number) {
 void resident(void **args) { countRuns(args, 0); }
 void resident2(void **args) { countRuns(args, -7); }
 
+// The same memory for a kernel whose blocks need not run at the same time.
+void queue(void **args) {
+  MemRef2 *x = ARGUMENT(MemRef2, 1);
+  void *module = mgpuModuleLoad((void *)&image, sizeof(image));
+  float *y = allocate(count(x));
+  void *scratch = structuredCudaScratch(0, 64, 0);
+  void *params[] = {&y, &x->aligned, &scratch};
+  mgpuLaunchKernel(mgpuModuleGetFunction(module, "count"), x->sizes[0], 1, 1, 4,
+                   1, 1, 0, stream, params, NULL, 3);
+  returnDense(args, y);
+}
+
 //===-- Entries that fail -------------------------------------------------===//
 
 // A launch with the sizes GRID, BLOCK, CLUSTER, SHARED of the environment.

@@ -8,7 +8,7 @@ import json
 NAMES = ["plus1", "plus3", "attributes", "memory", "maps", "strided", "input",
          "constant", "launch", "missing", "unloaded", "code", "much", "shared", "foreign",
          "shape", "map", "rank", "growing",
-         "resident", "resident2", "scratch", "forgetful"]
+         "resident", "resident2", "queue", "scratch", "forgetful"]
 entries = [{"name": name, "symbol": name,
             "inputs": [{"name": "x", "dtype": "f32", "shape": [-1, 4]}],
             "outputs": [{"name": "y", "dtype": "f32",
