@@ -93,6 +93,13 @@ Value LaunchBuilder::getScratch(int64_t number, int64_t bytes, int64_t blocks) {
   return func::CallOp::create(b, scratch, arguments).getResult(0);
 }
 
+Value LaunchBuilder::getScratch(int64_t bytes) {
+  int64_t number = 0;
+  module.walk(
+      [&](func::CallOp call) { number += call.getCallee() == kScratch; });
+  return getScratch(number, bytes, /*blocks=*/0);
+}
+
 void LaunchBuilder::launch(gpu::GPUModuleOp kernels, const Kernel &kernel,
                            ArrayRef<Value> arguments, int64_t blocks,
                            bool isProgrammatic) {

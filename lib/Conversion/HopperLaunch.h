@@ -53,6 +53,10 @@ public:
   /// of a module has a `number`.
   mlir::Value getScratch(int64_t number, int64_t bytes, int64_t blocks);
 
+  /// The same, numbered after all there are in the module, for a kernel whose
+  /// blocks may run at any time.
+  mlir::Value getScratch(int64_t bytes);
+
   /// Launches `kernel` on `blocks`; with `isProgrammatic` it may begin before
   /// the kernel before it has ended.
   void launch(mlir::gpu::GPUModuleOp kernels, const Kernel &kernel,

@@ -143,6 +143,21 @@ HopperBuilder::repeatUntil(TypeRange types,
   return loop.getResults();
 }
 
+SmallVector<Value> HopperBuilder::repeatWhile(
+    ValueRange carried,
+    function_ref<SmallVector<Value>(ValueRange carried)> body) {
+  SmallVector<Type> types(carried.getTypes());
+  SmallVector<Location> locations(types.size(), getLoc());
+  auto loop = scf::WhileOp::create(*this, types, carried);
+  InsertionGuard guard(*this);
+  Block *before = createBlock(&loop.getBefore(), {}, types, locations);
+  SmallVector<Value> next = body(before->getArguments());
+  scf::ConditionOp::create(*this, next.front(), ArrayRef(next).drop_front());
+  Block *after = createBlock(&loop.getAfter(), {}, types, locations);
+  scf::YieldOp::create(*this, after->getArguments());
+  return loop.getResults();
+}
+
 //===----------------------------------------------------------------------===//
 // Threads
 //===----------------------------------------------------------------------===//
@@ -489,9 +504,44 @@ Value HopperBuilder::atomicAdd(Value pointer, Value value) {
                    "atom.acq_rel.gpu.global.add.u32 $0, [$1], $2;",
                    "=r,l,r,~{memory}", {pointer, value});
 }
+Value HopperBuilder::atomicAddRelaxed(Value pointer, Value value) {
+  return inlineAsm(getI32Type(),
+                   "atom.relaxed.gpu.global.add.u32 $0, [$1], $2;",
+                   "=r,l,r,~{memory}", {pointer, value});
+}
 Value HopperBuilder::loadAcquire(Value pointer) {
   return inlineAsm(getI32Type(), "ld.acquire.gpu.global.u32 $0, [$1];",
                    "=r,l,~{memory}", {pointer});
+}
+void HopperBuilder::signal(Value pointer) {
+  fenceGlobalWrites();
+  atomicAdd(pointer, i32(1));
+}
+void HopperBuilder::waitForCount(Value pointer, Value count) {
+  repeatUntil({}, [&]() -> SmallVector<Value> {
+    Value ahead = sub(loadAcquire(pointer), count);
+    return {
+        arith::CmpIOp::create(*this, arith::CmpIPredicate::sge, ahead, i32(0))};
+  });
+  fenceGlobalWrites();
+}
+
+SmallVector<Value> HopperBuilder::loadShared(Value address) {
+  auto type4 = LLVM::LLVMStructType::getLiteral(
+      getContext(), SmallVector<Type>(4, getI32Type()));
+  Value loaded = inlineAsm(type4, "ld.shared.v4.b32 {$0, $1, $2, $3}, [$4];",
+                           "=r,=r,=r,=r,r,~{memory}", {toInt(address)});
+  SmallVector<Value> words;
+  for (int64_t i = 0; i < 4; ++i)
+    words.push_back(
+        LLVM::ExtractValueOp::create(*this, loaded, ArrayRef<int64_t>(i)));
+  return words;
+}
+void HopperBuilder::storeShared(ValueRange words, Value address) {
+  SmallVector<Value> operands{toInt(address)};
+  operands.append(words.begin(), words.end());
+  inlineAsm(Type(), "st.shared.v4.b32 [$0], {$1, $2, $3, $4};",
+            "r,r,r,r,r,~{memory}", operands);
 }
 
 Value HopperBuilder::load(Type type, Value pointer, bool invariant) {

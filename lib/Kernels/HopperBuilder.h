@@ -70,6 +70,12 @@ public:
   llvm::SmallVector<Value> forLoop(Value begin, Value end, Value step,
                                    ValueRange carried, LoopBody body);
 
+  /// Runs `body` again with the values that follow the condition that it gives
+  /// first, as long as this holds; the last values.
+  llvm::SmallVector<Value> repeatWhile(
+      ValueRange carried,
+      llvm::function_ref<llvm::SmallVector<Value>(ValueRange carried)> body);
+
   // Threads.
   Value threadIdx();
   Value blockIdx();
@@ -170,13 +176,27 @@ public:
   void storeRelaxed(Value low, Value high, Value pointer);
   /// Adds to an i32 of global memory, and gives what it was.
   Value atomicAdd(Value pointer, Value value);
+  /// The same without an order.
+  Value atomicAddRelaxed(Value pointer, Value value);
   /// An i32, after which all is seen that was written before it.
   Value loadAcquire(Value pointer);
+  /// Adds 1 to an i32: what the thread, or the copy engine for it, has written
+  /// to global memory can be read there by who finds the sum with
+  /// `waitForCount`.
+  void signal(Value pointer);
+  /// Waits until an i32 has come to `count`, or further, also if it has passed
+  /// its largest number. The copy engine may then read what was written before
+  /// the signals.
+  void waitForCount(Value pointer, Value count);
   /// Runs `body` until the condition that it gives first holds; gives the
   /// values that follow.
   llvm::SmallVector<Value>
   repeatUntil(mlir::TypeRange types,
               llvm::function_ref<llvm::SmallVector<Value>()> body);
+
+  /// Four i32 of shared memory, at an address aligned to 16 bytes.
+  llvm::SmallVector<Value> loadShared(Value address);
+  void storeShared(ValueRange words, Value address);
 
   Value load(mlir::Type type, Value pointer, bool invariant = false);
   void store(Value value, Value pointer);

@@ -7,9 +7,10 @@
 using namespace mlir;
 using namespace structured;
 
-void StageRing::initBarriers(int64_t arrivalsWhenEmpty) {
+void StageRing::initBarriers(int64_t arrivalsWhenEmpty,
+                             int64_t arrivalsWhenFull) {
   for (int64_t stage = 0; stage < stages; ++stage) {
-    b.initBarrier(getFull(b.i32(stage)), 1);
+    b.initBarrier(getFull(b.i32(stage)), arrivalsWhenFull);
     b.initBarrier(getEmpty(b.i32(stage)), arrivalsWhenEmpty);
   }
   b.fenceBarrierInit();

@@ -18,11 +18,13 @@ public:
   StageRing(HopperBuilder &builder, int64_t stages, mlir::Value barriers)
       : b(builder), stages(stages), barriers(barriers) {}
 
-  static int64_t getBarrierBytes(int64_t stages) { return stages * 2 * 8; }
+  static constexpr int64_t getBarrierBytes(int64_t stages) {
+    return stages * 2 * 8;
+  }
 
-  /// By one thread: a stage is full after one arrival and its bytes, and empty
-  /// after so many.
-  void initBarriers(int64_t arrivalsWhenEmpty);
+  /// By one thread: a stage is full after one arrival, or so many, and its
+  /// bytes, and empty after so many.
+  void initBarriers(int64_t arrivalsWhenEmpty, int64_t arrivalsWhenFull = 1);
 
   /// The next stage and the parity of its phase, i32, for the side that fills
   /// and for the one that empties.

@@ -24,7 +24,7 @@ One layer for each kind: (b_out, b_in, r, T), by element type.
 # FUSED: {{^}}30{{$}}
 # MIX: {{^}}12{{$}}
 # DECODE: {{^}}14{{$}}
-# GBLR: {{^}}6{{$}}
+# GBLR: {{^}}8{{$}}
 # CUBIN: Machine: {{.*}}(0xBE)
 
 import sys
@@ -66,15 +66,27 @@ for dtype in ("bf16", "f16"):
         print(layer(f"{dtype}_{index}", dtype, *sizes))
     if kind:
         continue
-    # The second product adds to zeros or, in the other layer, to an argument.
+    # A product with a BSR matrix, and both of a layer in one kernel: the last
+    # adds to zeros or to an argument.
     x, y = f"tensor<2048x72x{dtype}>", f"tensor<2048x200x{dtype}>"
     for init in ("%y0", "%zeros"):
-        print(f"""func.func @gblr_{dtype}_{init[1:]}(%x: {x}, %y0: {y}) -> {y} {{
+        zeros = f"""  %zero = arith.constant 0.0 : {dtype}
+  %empty = tensor.empty() : {y}
+  %zeros = linalg.fill ins(%zero : {dtype}) outs(%empty : {y}) -> {y}"""
+        print(f"""func.func @bsr_{dtype}_{init[1:]}(%x: {x}, %y0: {y}) -> {y} {{
+  %v = structured.parameter "bsr" : tensor<3x128x64x{dtype}>
+  %p = arith.constant dense<[0, 1, 3]> : tensor<3xi32>
+  %c = arith.constant dense<[1, 0, 1]> : tensor<3xi32>
+  %o = arith.constant dense<[1, 0]> : tensor<2xi32>
+{zeros}
+  %y = structured.bsr.matmul ins(%x, %v, %p, %c, %o : {x}, tensor<3x128x64x{dtype}>, tensor<3xi32>,
+      tensor<3xi32>, tensor<2xi32>) outs({init} : {y}) -> {y}
+  return %y : {y}
+}}
+func.func @gblr_{dtype}_{init[1:]}(%x: {x}, %y0: {y}) -> {y} {{
   %u = structured.parameter "gblr.U" : tensor<1600x{dtype}>
   %v = structured.parameter "gblr.V" : tensor<576x{dtype}>
-  %zero = arith.constant 0.0 : {dtype}
-  %empty = tensor.empty() : {y}
-  %zeros = linalg.fill ins(%zero : {dtype}) outs(%empty : {y}) -> {y}
+{zeros}
   %y = structured.gblr.matmul layout = <out = 200, in = 72, components = [
       <rows 0 + 200, cols 0 + 72, rank 8>]>
       ins(%x, %u, %v : {x}, tensor<1600x{dtype}>, tensor<576x{dtype}>) outs({init} : {y}) -> {y}

@@ -165,13 +165,13 @@ def GblrToBsr : Pass<"structured-gblr-to-bsr"> {
 
     ```mlir
     %vp = structured.parameter "v"
-        packing = <v, widths = 256 : 256, layout = <…>, columns = 64>
+        packing = <v, widths = 256 : 256, layout = <…>, columns = 64, order = […]>
         : tensor<2x256x64xbf16>
     %a = structured.bsr.matmul
         ins(%x, %vp, %positions, %coordinates, %order : …)
         outs(%zeros : tensor<2048x256xbf16>) -> tensor<2048x256xbf16>
     %up = structured.parameter "u"
-        packing = <u, widths = 256 : 256, layout = <…>, columns = 64>
+        packing = <u, widths = 256 : 256, layout = <…>, columns = 64, order = […]>
         : tensor<1x256x64xbf16>
     %y = structured.bsr.matmul
         ins(%a, %up, %positions_0, %coordinates_1, %order_2 : …)
@@ -929,8 +929,14 @@ def BsrToHopper : Pass<"structured-bsr-to-hopper", "::mlir::ModuleOp"> {
     product's sizes (`buildBlockSparseGemm`, Structured/Kernels/Hopper.h).
     Blocks must have 64 columns, and 128 or 256 rows. A `linalg.fill`
     with zeros before a product is left out. The launch stands in a private
-    function of the product's buffers, one for each kind of product. An input or
-    result that is not contiguous is copied.
+    function of the product's buffers, one for each kind of product, in which the
+    runtime is asked for the memory of the kernel's queue. An input or result
+    that is not contiguous is copied.
+
+    Two products become one kernel if the second multiplies what the first has
+    made, added to zeros, in a buffer of a static size that nothing else uses,
+    and if their panels are as wide. The first one's input must not be the second
+    one's result, nor be written in between.
 
     Before:
 
@@ -948,7 +954,14 @@ def BsrToHopper : Pass<"structured-bsr-to-hopper", "::mlir::ModuleOp"> {
     call @bsr_matmul(%x, %values, %positions, %coordinates, %order, %y) : …
     ```
 
-    The example is run in test/Conversion/BsrToHopper/basic.mlir. A product that
+    A pair, after:
+
+    ```mlir
+    call @bsr_matmul_pair(%x, %v, %positions, %coordinates, %order, %a,
+        %u, %positions_0, %coordinates_1, %order_2, %y) : …
+    ```
+
+    The examples are run in test/Conversion/BsrToHopper/basic.mlir. A product that
     no kernel can take is left, with a remark that says why.
   }];
   let dependentDialects = [
@@ -957,7 +970,10 @@ def BsrToHopper : Pass<"structured-bsr-to-hopper", "::mlir::ModuleOp"> {
     "::mlir::memref::MemRefDialect", "::mlir::NVVM::NVVMDialect",
     "::mlir::scf::SCFDialect"
   ];
-  let statistics = [Statistic<"numProducts", "num-products", "Products lowered">];
+  let statistics = [
+    Statistic<"numProducts", "num-products", "Products lowered">,
+    Statistic<"numPairs", "num-pairs", "Pairs of products in one kernel">
+  ];
 }
 
 def MatmulsToCublas

@@ -95,21 +95,24 @@ Kernel buildGemm(mlir::gpu::GPUModuleOp module, mlir::StringRef name,
 
 /// The product D = A · Wᵀ, or D += A · Wᵀ, with a block-sparse matrix W [n, k]
 /// in BSR form: W is cut into panels of tileN rows, and of a panel only some
-/// blocks of 64 columns are stored. A [rows, k] and D [rows, n]
-/// have their last dimension contiguous.
+/// blocks of 64 columns are stored. A [rows, k] and D [rows, n] have their last
+/// dimension contiguous. If `ranks` is not 0, A is itself such a product,
+/// A = X · Vᵀ with V [ranks, …] in panels as wide, and one kernel makes both.
 struct BlockSparseGemmProblem {
-  /// f16 or bf16, of all operands.
+  /// f16 or bf16, of all operands; A is rounded to it.
   mlir::Type elementType;
   int64_t n = 0;
   /// D is added to. It is rounded once.
   bool accumulates = false;
+  int64_t ranks = 0;
 };
 
 /// Columns of a block.
 inline constexpr int64_t kSparseBlockColumns = 64;
 
 /// Why the schedule cannot be used; nullopt if it can. Tiles have 128 rows and
-/// 128 or 256 columns; groupM does not matter.
+/// 128 or 256 columns, a divisor of `ranks`; groupM is that of the second of
+/// two products.
 std::optional<std::string>
 checkBlockSparseGemm(const BlockSparseGemmProblem &problem,
                      const GemmSchedule &schedule);
@@ -117,17 +120,29 @@ checkBlockSparseGemm(const BlockSparseGemmProblem &problem,
 int64_t getBlockSparseGemmSharedMemory(const BlockSparseGemmProblem &problem,
                                        const GemmSchedule &schedule);
 
+/// Tiles for each tileM rows: more thread blocks than tiles, or than there are
+/// multiprocessors, are of no use.
+int64_t getBlockSparseGemmTilesPerRow(const BlockSparseGemmProblem &problem,
+                                      const GemmSchedule &schedule);
+
+/// Bytes of device memory that launches with `rows` rows, one after the other,
+/// need, zeroed before the first; with one product they do not depend on
+/// `rows`.
+int64_t getBlockSparseGemmScratch(const BlockSparseGemmProblem &problem,
+                                  const GemmSchedule &schedule, int64_t rows);
+
 /// Adds the kernel to `module`; `checkBlockSparseGemm` must have passed. The
 /// blocks of panel p are `positions[p]` to `positions[p + 1]`, at least one,
 /// and block i begins at column 64·`coordinates[i]`. `order` lists
 /// the panels as they are to be multiplied: those with the most blocks should
 /// come first, so that all multiprocessors end together.
 ///
-/// Arguments: the descriptors of A (k, rows, 1) with boxes (64,
-/// tileM, 1), of the blocks (64, tileN, blocks) with (64,
-/// tileN, 1), of D (n, rows, 1) with (64, 64, 1), as those of `buildGemm`;
-/// pointers to D (used if it is added to), positions, coordinates and order,
-/// i32; the number of rows (i32).
+/// Arguments: for each product the descriptors of A (k, rows, 1) with boxes
+/// (64, tileM, 1), of the blocks (64, tileN, blocks) with (64, tileN, 1), of D
+/// (n, rows, 1) with (64, 64, 1), as those of `buildGemm`, and pointers to
+/// positions, coordinates and order, i32, those of X · Vᵀ first; then pointers
+/// to D (used if it is added to) and to `getBlockSparseGemmScratch` bytes, and
+/// the number of rows (i32).
 Kernel buildBlockSparseGemm(mlir::gpu::GPUModuleOp module, mlir::StringRef name,
                             const BlockSparseGemmProblem &problem,
                             const GemmSchedule &schedule);

@@ -32,7 +32,7 @@ func.func @input(%x: memref<512x60xf16>, %v: memref<2x128x64xf16>, %p: memref<2x
 
 func.func @output(%x: memref<512x64xf16>, %v: memref<2x128x64xf16>, %p: memref<2xi32>,
     %c: memref<2xi32>, %o: memref<1xi32>, %y: memref<512x100xf16>) {
-  // expected-remark @below {{no Hopper kernel: its sizes 100 and 64 are not both multiples of 8}}
+  // expected-remark @below {{no Hopper kernel: its 100 output features are not a positive multiple of 8}}
   structured.bsr.matmul ins(%x, %v, %p, %c, %o : memref<512x64xf16>, memref<2x128x64xf16>, memref<2xi32>,
       memref<2xi32>, memref<1xi32>) outs(%y : memref<512x100xf16>)
   return

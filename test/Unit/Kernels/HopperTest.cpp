@@ -204,20 +204,37 @@ TEST_F(HopperTest, MixesAreBuiltForAllBlocks) {
 TEST_F(HopperTest, BlockSparseProductsAreBuiltForAllTiles) {
   int64_t number = 0;
   for (int64_t tileN : {128, 256})
-    for (bool accumulates : {false, true}) {
-      BlockSparseGemmProblem problem{builder.getF16Type(), 1000, accumulates};
-      GemmSchedule schedule{128, tileN, 4, 1};
-      ASSERT_EQ(checkBlockSparseGemm(problem, schedule), std::nullopt);
-      Kernel kernel = buildBlockSparseGemm(
-          module, "p" + std::to_string(number++), problem, schedule);
-      EXPECT_EQ(kernel.threads, 384);
-      EXPECT_EQ(kernel.sharedMemoryBytes,
-                getBlockSparseGemmSharedMemory(problem, schedule));
-    }
+    for (bool accumulates : {false, true})
+      for (int64_t ranks : {0, 512}) {
+        BlockSparseGemmProblem problem{builder.getF16Type(), 1000, accumulates,
+                                       ranks};
+        GemmSchedule schedule{128, tileN, 4, 1};
+        ASSERT_EQ(checkBlockSparseGemm(problem, schedule), std::nullopt);
+        Kernel kernel = buildBlockSparseGemm(
+            module, "p" + std::to_string(number++), problem, schedule);
+        EXPECT_EQ(kernel.threads, 384);
+        EXPECT_EQ(kernel.sharedMemoryBytes,
+                  getBlockSparseGemmSharedMemory(problem, schedule));
+      }
   EXPECT_EQ(count("llvm.func"), number);
   // Four steps of 16 for each tile of 64 columns.
   EXPECT_EQ(count("nvvm.wgmma.mma_async"), 4 * number);
   EXPECT_TRUE(succeeded(verify(module)));
+}
+
+TEST_F(HopperTest, BlockSparseProductsInARowWaitForTiles) {
+  GemmSchedule schedule{128, 256, 4, 1};
+  BlockSparseGemmProblem one{builder.getF16Type(), 1000};
+  BlockSparseGemmProblem two{builder.getF16Type(), 1000, false, 512};
+  EXPECT_EQ(getBlockSparseGemmTilesPerRow(one, schedule), 4);
+  EXPECT_EQ(getBlockSparseGemmTilesPerRow(two, schedule), 6);
+  // The queue, the launches, and what has been made of the first product.
+  EXPECT_EQ(getBlockSparseGemmScratch(one, schedule, 300), 4 * 2);
+  EXPECT_EQ(getBlockSparseGemmScratch(two, schedule, 300), 4 * (2 + 3 * 2));
+  buildBlockSparseGemm(module, "one", one, schedule);
+  EXPECT_EQ(count("scf.while"), 3);
+  buildBlockSparseGemm(module, "two", two, schedule);
+  EXPECT_EQ(count("scf.while"), 3 + 4);
 }
 
 TEST_F(HopperTest, BlockSparseProductsThatAreRefused) {
@@ -232,6 +249,20 @@ TEST_F(HopperTest, BlockSparseProductsThatAreRefused) {
   EXPECT_EQ(
       getReason({128, 192, 4, 1}),
       "tiles must have 128 rows, and 128 or 256 columns, not 128 and 192");
-  EXPECT_EQ(getReason({128, 128, 1, 1}),
-            "there must be at least 2 stages and groups of 1 tile");
+  EXPECT_EQ(getReason({128, 128, 1, 1}), "there must be at least 2 stages");
+  EXPECT_EQ(getReason({128, 128, 4, 0}), "groups must have at least 1 tile");
+  EXPECT_EQ(
+      getReason({128, 256, 5, 1}),
+      "it takes 278736 bytes of shared memory, of which there are 232448");
+  problem.ranks = 384;
+  EXPECT_EQ(getReason({128, 128, 4, 1}), "");
+  EXPECT_EQ(getReason({128, 256, 4, 1}),
+            "the 384 columns between the products are no multiple of the "
+            "tiles' 256");
+  problem.n = 100;
+  EXPECT_EQ(getReason({128, 128, 4, 1}),
+            "its 100 output features are not a positive multiple of 8");
+  problem.elementType = builder.getF32Type();
+  EXPECT_EQ(getReason({128, 128, 4, 1}),
+            "its element type is neither f16 nor bf16");
 }
