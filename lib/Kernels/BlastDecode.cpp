@@ -46,9 +46,6 @@ static constexpr int64_t kChunk = 32;
 static constexpr int64_t kLaneElements = 8;
 /// Rows of U that a warp multiplies at a time.
 static constexpr int64_t kTile = 16;
-/// Fewer tokens are refused if a thread block has several tiles of rows and
-/// each of its warps one chunk of ranks.
-static constexpr int64_t kMinTokensOfLowRank = 8;
 static constexpr int64_t kElementBytes = 2;
 static constexpr int64_t kWordBytes = 4;
 /// Bytes of a word of the exchange for each of its two values.
@@ -192,12 +189,6 @@ structured::checkBlastDecode(const BlastProblem &problem,
   if (largest > std::numeric_limits<int32_t>::max() / kElementBytes)
     return "one of its factors has more than 2 GiB";
   DecodeShape shape(problem, schedule);
-  // On an H200 some launches of this kind never ended; the cause is not known.
-  if (schedule.tokens < kMinTokensOfLowRank && shape.tiles > 1 &&
-      shape.chunksPerWarp == 1)
-    return "its rank " + text(problem.rank) + " is too low for " +
-           text(schedule.tokens) + " tokens and " + text(shape.rows) +
-           " rows of each thread block";
   if (shape.window < kMinWindow)
     return "its rank " + text(problem.rank) + " is too large for " +
            text(schedule.tokens) + " tokens";
@@ -551,7 +542,6 @@ void DecodeBuilder::multiplyFirst() {
       storeSums();
     else
       b.ifThen(b.isLess(slice, b.i32(shape.slices)), storeSums);
-    b.syncWarp(); // see multiplySmall
   }
 }
 
@@ -726,7 +716,6 @@ void DecodeBuilder::multiplyLast() {
                    storeToken);
       }
     }
-    b.syncWarp(); // see multiplySmall
   }
 }
 

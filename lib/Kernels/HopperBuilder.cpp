@@ -421,8 +421,8 @@ std::array<Value, 4> HopperBuilder::multiplySmall(ValueRange a, ValueRange b,
   operands.append(sums.begin(), sums.end());
   auto type4 = LLVM::LLVMStructType::getLiteral(
       getContext(), SmallVector<Type>(4, getF32Type()));
-  // It has side effects, so that LLVM does not move it to where only some lanes
-  // use its result: all must take part, or the warp hangs.
+  // It has side effects, so that it is not moved to where only some lanes use
+  // its result; structured-kernels-to-ptx sees to the rest.
   Value results =
       inlineAsm(type4, text, "=f,=f,=f,=f,r,r,r,r,r,r,f,f,f,f", operands);
   std::array<Value, 4> elements;

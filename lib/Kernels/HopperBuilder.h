@@ -145,10 +145,7 @@ public:
   /// order.
   Value interleave(Value a, Value b, bool upper);
   /// A [16, 16] · B [16, 8] of one warp, in f32 (mma.m16n8k16). All lanes must
-  /// take part. Between a region that only some lanes execute and the next
-  /// product there must be a `syncWarp`: where the same condition comes again
-  /// after the product, LLVM would else make two copies of what lies between,
-  /// one for each of its values (inline assembly cannot be called convergent).
+  /// take part.
   std::array<Value, 4> multiplySmall(ValueRange a, ValueRange b,
                                      mlir::Type elementType);
   /// The same, plus `sums`.

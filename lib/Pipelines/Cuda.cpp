@@ -159,9 +159,7 @@ void structured::buildCudaBufferPipeline(OpPassManager &pm,
   kernels.addPass(createArithToLLVMConversionPass());
   addCleanup(kernels);
   kernels.addPass(createReconcileUnrealizedCastsPass());
-  GpuModuleToBinaryPassOptions binary;
-  binary.compilationTarget = "isa";
-  pm.addPass(createGpuModuleToBinaryPass(binary));
+  pm.addPass(createKernelsToPtx());
 
   // Host code to the LLVM dialect.
   pm.addPass(createGpuToLLVMConversionPass());

@@ -1127,6 +1127,50 @@ def AlignSharedMemory
   let statistics = [Statistic<"numAligned", "num-aligned", "Arrays aligned">];
 }
 
+def KernelsToPtx : Pass<"structured-kernels-to-ptx", "::mlir::ModuleOp"> {
+  let summary = "translate kernels to PTX";
+  let description = [{
+    What `gpu-module-to-binary` with `format=isa` does. In addition, LLVM is told
+    which pieces of inline assembly all lanes of a warp must execute together:
+    those with `.sync` in the name of an instruction, as `mma.sync` and
+    `bar.sync`. They become `convergent` calls, as Clang makes all inline
+    assembly of device code; MLIR's `llvm.inline_asm` cannot say so. Otherwise
+    LLVM may make copies of such an instruction for the values of a condition
+    that differs among the lanes, or move it to where some use its result, and
+    the warp hangs.
+
+    Before:
+
+    ```mlir
+    gpu.module @kernels [#nvvm.target<chip = "sm_90a", features = "+ptx80">] {
+      llvm.func @main(%isFirst: i1, …) attributes {nvvm.kernel} {
+        llvm.cond_br %isFirst, ^store0, ^then
+      ^store0:
+        llvm.store %zero, %p : i32, !llvm.ptr
+        llvm.br ^then
+      ^then:
+        %sum = llvm.inline_asm has_side_effects "…mma.sync…", …
+        llvm.cond_br %isFirst, ^store1, ^end
+        …
+    ```
+
+    After:
+
+    ```mlir
+    gpu.binary @kernels [#gpu.object<#nvvm.target<…>, assembly = "…">]
+    ```
+
+    where the product is there once, between two branches.
+
+    The example is run in test/Conversion/KernelsToPtx/basic.mlir.
+  }];
+  let dependentDialects = ["::mlir::gpu::GPUDialect",
+                           "::mlir::LLVM::LLVMDialect",
+                           "::mlir::NVVM::NVVMDialect"];
+  let statistics = [Statistic<"numConvergent", "num-convergent",
+                              "Pieces of assembly made convergent">];
+}
+
 def DeduplicateKernels
     : Pass<"structured-deduplicate-kernels", "::mlir::ModuleOp"> {
   let summary = "let launches of equal kernels share one";

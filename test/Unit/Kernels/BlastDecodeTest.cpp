@@ -65,7 +65,8 @@ protected:
 } // namespace
 
 // All lanes of a warp take part in a product. One without side effects might be
-// moved to where only some lanes use its result, which would hang.
+// moved to where only some lanes use its result, and hang. What LLVM must be
+// told besides, test/Target/cuda-products.mlir tests.
 TEST_F(BlastDecodeTest, ProductsStayWhereTheyAre) {
   BlastProblem problem = getProblem(3072, 768, 2, 2, 304);
   buildBlastDecode(kernels, "decode", problem, {/*tokens=*/1, 132});
@@ -95,20 +96,6 @@ TEST_F(BlastDecodeTest, RefusesSizes) {
             "its blocks of 24 x 12 or its rank 8 are not multiples of 8");
   EXPECT_EQ(check(getProblem(1 << 20, 1 << 20, 16, 16, 1024)),
             "one of its factors has more than 2 GiB");
-}
-
-// Such launches were seen to hang.
-TEST_F(BlastDecodeTest, RefusesSeveralTilesOfLowRank) {
-  EXPECT_EQ(check(getProblem(3072, 768, 2, 2, 304), 1),
-            "its rank 304 is too low for 1 tokens and 24 rows of each thread "
-            "block");
-  EXPECT_EQ(check(getProblem(3072, 768, 2, 2, 304), 7),
-            "its rank 304 is too low for 7 tokens and 24 rows of each thread "
-            "block");
-  EXPECT_EQ(check(getProblem(3072, 768, 2, 2, 304), 8), "");
-  // One tile; two chunks of ranks for a warp.
-  EXPECT_EQ(check(getProblem(1584, 768, 2, 2, 304), 1), "");
-  EXPECT_EQ(check(getProblem(3072, 768, 2, 2, 640), 1), "");
 }
 
 TEST_F(BlastDecodeTest, RefusesTokens) {
@@ -180,7 +167,7 @@ TEST_F(BlastDecodeTest, BuildsOtherProblems) {
   for (Case c :
        {Case{40, 16, 1, 2, 8, 16}, Case{1000, 600, 5, 3, 72, 3},
         Case{768, 960, 32, 24, 200, 5}, Case{4096, 2048, 16, 1, 1024, 9},
-        Case{4096, 4096, 64, 64, 512, 8}, Case{11008, 4096, 4, 4, 1488, 16},
+        Case{4096, 4096, 64, 64, 512, 7}, Case{11008, 4096, 4, 4, 1488, 16},
         Case{4096, 11008, 4, 4, 1488, 2}}) {
     BlastProblem problem = getProblem(c.m, c.n, c.bOut, c.bIn, c.rank);
     if (number % 2)
