@@ -50,6 +50,8 @@ static constexpr int64_t kElementBytes = 2;
 static constexpr int64_t kWordBytes = 4;
 /// Bytes of a word of the exchange for each of its two values.
 static constexpr int64_t kExchangeBytes = 4;
+/// From so many tokens on a warp waits for one of them before it asks for all.
+static constexpr int64_t kMinTokensToWaitForOne = 4;
 /// Loads of weights of a thread that are in flight, 4 registers each: all if
 /// they are so few, else at most 12, which leaves registers for the addresses;
 /// at least 4 are needed to hide the latency of memory.
@@ -621,57 +623,67 @@ void DecodeBuilder::receive() {
   // So many chunks are asked for at a time; more at once take fewer round
   // trips, and more registers.
   int64_t step = (shape.getExchangeRegisters() <= 16 ? 4 : 2) / shape.tokenSets;
+  bool allRanks = problem.rank == shape.chunksPerWarp * kChunk * kWarps;
   Value element = b.add(b.mul(warp, shape.chunksPerWarp * kChunk), laneElement);
+  Value row = b.add(b.mul(blockRow, shape.tokens), laneRow);
+  Value pointer =
+      at(scratch, b.add(b.mul(row, problem.rank), element), kExchangeBytes);
   Value epoch64 = arith::ExtUIOp::create(b, b.getI64Type(), epoch);
+  // Zeros with this launch's number, for tokens and ranks that there are not:
+  // many warps of a layer of low rank have none.
+  Value zeros = arith::ShLIOp::create(b, epoch64, b.i64(32));
+  auto load = [&](int64_t chunk, int64_t set, int64_t half, Value condition) {
+    int64_t firstToken = set * kOctet;
+    if (firstToken + kOctet > shape.tokens)
+      condition = both(
+          condition, b.isLess(b.add(laneRow, firstToken), b.i32(shape.tokens)));
+    if (!allRanks)
+      condition = both(condition, b.isLess(b.add(element, chunk * kChunk),
+                                           b.i32(problem.rank)));
+    int64_t offset = firstToken * problem.rank + chunk * kChunk;
+    return b.loadRelaxed(b.offset(pointer, offset * kExchangeBytes + 16 * half),
+                         condition, zeros);
+  };
+  auto isReady = [&](Value word) {
+    Value number = arith::ShRUIOp::create(b, word, b.i64(32));
+    return arith::CmpIOp::create(b, arith::CmpIPredicate::eq, number, epoch64)
+        .getResult();
+  };
   for (int64_t first = 0; first < shape.chunksPerWarp; first += step) {
     int64_t end = std::min(first + step, shape.chunksPerWarp);
-    SmallVector<Value> pointers;
-    for (int64_t chunk = first; chunk < end; ++chunk) {
-      for (int64_t set = 0; set < shape.tokenSets; ++set) {
-        // Columns of tokens that there are not may hold anything, and ranks
-        // that there are not are replaced below.
-        Value token =
-            b.min(b.add(laneRow, set * kOctet), b.i32(shape.tokens - 1));
-        Value rank = b.min(b.add(element, chunk * kChunk),
-                           b.i32(problem.rank - kLaneElements));
-        Value row = b.add(b.mul(blockRow, shape.tokens), token);
-        pointers.push_back(
-            at(scratch, b.add(b.mul(row, problem.rank), rank), kExchangeBytes));
-      }
+    // A block writes all tokens of a rank at about the same time. To ask for
+    // all of them again and again would take up what the loads of U share.
+    if (shape.tokens >= kMinTokensToWaitForOne) {
+      b.repeatUntil({}, [&] {
+        Value ready;
+        for (int64_t chunk = first; chunk < end; ++chunk)
+          ready = both(ready, isReady(load(chunk, /*set=*/0, /*half=*/1,
+                                           b.isEqual(laneRow, 0))
+                                          .second));
+        return SmallVector<Value>{ready};
+      });
+      b.syncWarp();
     }
-    SmallVector<Type> types(4 * pointers.size(), b.getI32Type());
+    int64_t count = (end - first) * shape.tokenSets;
+    SmallVector<Type> types(4 * count, b.getI32Type());
     SmallVector<Value> words = b.repeatUntil(types, [&] {
-      SmallVector<Value> loaded;
-      for (Value pointer : pointers) {
+      SmallVector<Value> values{Value()};
+      for (int64_t i = 0; i < count; ++i) {
         for (int64_t half = 0; half < 2; ++half) {
-          auto [low, high] = b.loadRelaxed(b.offset(pointer, 16 * half));
-          loaded.push_back(low);
-          loaded.push_back(high);
+          auto [low, high] = load(first + i / shape.tokenSets,
+                                  i % shape.tokenSets, half, Value());
+          for (Value word : {low, high}) {
+            values.front() = both(values.front(), isReady(word));
+            values.push_back(arith::TruncIOp::create(b, b.getI32Type(), word));
+          }
         }
       }
-      Value ready;
-      SmallVector<Value> values;
-      for (Value word : loaded) {
-        Value number = arith::ShRUIOp::create(b, word, b.i64(32));
-        ready = both(ready, arith::CmpIOp::create(b, arith::CmpIPredicate::eq,
-                                                  number, epoch64));
-        values.push_back(arith::TruncIOp::create(b, b.getI32Type(), word));
-      }
-      values.insert(values.begin(), ready);
       return values;
     });
     b.syncWarp();
-    for (size_t i = 0; i < pointers.size(); ++i) {
-      int64_t chunk = first + static_cast<int64_t>(i) / shape.tokenSets;
-      SmallVector<Value> &target = received[first * shape.tokenSets + i];
-      target.assign(words.begin() + 4 * i, words.begin() + 4 * (i + 1));
-      if (problem.rank == shape.chunksPerWarp * kChunk * kWarps)
-        continue;
-      Value valid =
-          b.isLess(b.add(element, chunk * kChunk), b.i32(problem.rank));
-      for (Value &word : target)
-        word = b.select(valid, word, b.i32(0));
-    }
+    for (int64_t i = 0; i < count; ++i)
+      received[first * shape.tokenSets + i].assign(words.begin() + 4 * i,
+                                                   words.begin() + 4 * (i + 1));
   }
 }
 

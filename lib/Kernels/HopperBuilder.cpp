@@ -480,12 +480,23 @@ void HopperBuilder::copyAsync(Value target, Value source) {
 void HopperBuilder::waitForCopies() {
   inlineAsm(Type(), "cp.async.wait_all;", "~{memory}", {});
 }
-std::pair<Value, Value> HopperBuilder::loadRelaxed(Value pointer) {
+std::pair<Value, Value> HopperBuilder::loadRelaxed(Value pointer, Value valid,
+                                                   Value otherwise) {
+  std::string load = "ld.relaxed.gpu.global.v2.b64 {$0, $1}, [$2];";
+  std::string constraints = "=l,=l,l,~{memory}";
+  SmallVector<Value> operands{pointer};
+  if (valid) {
+    load = "{ .reg .pred valid; setp.ne.b32 valid, $3, 0; mov.b64 $0, $4; "
+           "mov.b64 $1, $4; @valid " +
+           load + " }";
+    // No result may take the register of an operand, which is read later.
+    constraints = "=&l,=&l,l,r,l,~{memory}";
+    operands.push_back(arith::ExtUIOp::create(*this, getI32Type(), valid));
+    operands.push_back(otherwise);
+  }
   auto type2 = LLVM::LLVMStructType::getLiteral(getContext(),
                                                 {getI64Type(), getI64Type()});
-  Value results =
-      inlineAsm(type2, "ld.relaxed.gpu.global.v2.b64 {$0, $1}, [$2];",
-                "=l,=l,l,~{memory}", {pointer});
+  Value results = inlineAsm(type2, load, constraints, operands);
   Value first =
       LLVM::ExtractValueOp::create(*this, results, ArrayRef<int64_t>(0));
   Value second =

@@ -167,8 +167,10 @@ public:
   /// Waits for the thread's copies.
   void waitForCopies();
   /// Two i64 at an address aligned to 16 bytes, each as some thread of the
-  /// device has written it.
-  std::pair<Value, Value> loadRelaxed(Value pointer);
+  /// device has written it. If the condition `valid`, which may be null, does
+  /// not hold: `otherwise` each.
+  std::pair<Value, Value> loadRelaxed(Value pointer, Value valid,
+                                      Value otherwise);
   /// One i64 (two i32), for `loadRelaxed` in any thread of the device.
   void storeRelaxed(Value low, Value high, Value pointer);
   /// Adds to an i32 of global memory, and gives what it was.

@@ -4,7 +4,11 @@
 # REQUIRES: python-numpy, sm90
 # RUN: %if compile-half %{ %python %s compile %modules %}
 # RUN: %if run-half %{ %python %s run %modules %}
-"""BLAST layers for few tokens, which are one kernel each."""
+"""BLAST layers for few tokens, which are one kernel each.
+
+Each is launched a thousand times, since its blocks wait for each other, and the
+last result is checked.
+"""
 
 import sys
 from pathlib import Path
@@ -19,4 +23,6 @@ check_layers([blast([t], b_out, b_in, p, q, r, dtype, zero_init=True,
                   (1, 1, 1, 8, 8, 8), (1, 16, 16, 64, 64, 512), (2, 4, 4, 96, 96, 80),
                   (3, 2, 5, 40, 24, 72), (8, 16, 16, 24, 16, 264), (16, 32, 24, 24, 40, 200),
                   (16, 2, 2, 512, 256, 136), (1, 2, 2, 1536, 384, 304),
-                  (5, 4, 2, 608, 64, 96)]])
+                  (5, 4, 2, 608, 64, 96), (4, 2, 2, 1536, 384, 144),
+                  (7, 4, 4, 2752, 128, 288), (2, 3, 5, 1032, 40, 504)]],
+             run_options=["--graph", "--repeat=1000"])

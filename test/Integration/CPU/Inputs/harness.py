@@ -81,6 +81,9 @@ def read_safetensors(path):
 class Module:
     """A compiled module with named entries."""
 
+    #: Further options of structured-run.
+    run_options = ()
+
     def __init__(self, mlir, directory, weights=None, options=()):
         self.directory = Path(directory)
         self.directory.mkdir(parents=True, exist_ok=True)
@@ -102,7 +105,8 @@ class Module:
     def run(self, entry, inputs, dtype, threads=2):
         """inputs: [(array, dtype)]; the one output, of `dtype`, in float64."""
         arguments = ["structured-run", self.directory / "model.so", f"--entry={entry}",
-                     f"--threads={threads}", f"--output={self.directory / 'output.npy'}"]
+                     f"--threads={threads}", f"--output={self.directory / 'output.npy'}",
+                     *self.run_options]
         for index, (array, input_dtype) in enumerate(inputs):
             path = self.directory / f"input{index}.npy"
             np.save(path, to_bits(array, input_dtype))

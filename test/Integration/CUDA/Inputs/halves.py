@@ -81,9 +81,9 @@ def write_parameters(directory, weights):
         len(text).to_bytes(8, "little") + text + b"".join(parts))
 
 
-def check_layers(layers, options=()):
-    """A test of layers made by ../../CPU/layers.py. The program's arguments are the
-    half and the directory.
+def check_layers(layers, options=(), run_options=()):
+    """A test of layers made by ../../CPU/layers.py, compiled and run with these
+    options. The program's arguments are the half and the directory.
 
     Between the stages of a BLAST layer Y and Z are rounded to the factors' type, of
     a GBLR layer on tensor cores Y. A result sums many such errors with random signs:
@@ -100,6 +100,7 @@ def check_layers(layers, options=()):
                        ["--costs=none", *options])
         return
     module = open_module(directory, weights)
+    module.run_options = run_options
     for layer in layers:
         rounds = layer.kind == "blast" or getattr(layer, "on_tensor_cores", False)
         is_narrow = rounds and layer.dtype != "f32"
