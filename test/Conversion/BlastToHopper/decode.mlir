@@ -77,3 +77,24 @@ func.func @inputs(%x: memref<1x256xf16>, %x2: memref<16x256xf16>, %u: memref<2x1
 // CHECK: func.func private @blast_decode_in_turn_
 // CHECK: arith.constant 1 : i64
 // CHECK-NOT: structuredCudaNextLaunch
+
+// -----
+
+// One token, a chunk of ranks for each warp and two tiles of rows for each block.
+
+// CHECK-LABEL: func.func @low_rank(
+// CHECK: call @blast_decode(
+// CHECK-NOT: structured.blast.matmul
+func.func @low_rank(%x: memref<1x768xbf16>,
+                    %u: memref<2x1536x304xbf16> {structured.parameter = "U"},
+                    %s: memref<2x2x304xbf16> {structured.parameter = "S"},
+                    %vt: memref<2x304x384xbf16> {structured.parameter = "Vt"})
+    -> memref<1x3072xbf16> {
+  %zero = arith.constant 0.0 : bf16
+  %y = memref.alloc() : memref<1x3072xbf16>
+  linalg.fill ins(%zero : bf16) outs(%y : memref<1x3072xbf16>)
+  structured.blast.matmul ins(%x, %u, %s, %vt : memref<1x768xbf16>,
+      memref<2x1536x304xbf16>, memref<2x2x304xbf16>, memref<2x304x384xbf16>)
+      outs(%y : memref<1x3072xbf16>)
+  return %y : memref<1x3072xbf16>
+}

@@ -159,6 +159,34 @@ TEST_F(BlastDecodeTest, ReadsTheWeightsOnce) {
   });
 }
 
+// No warp asks again and again for what there is not, nor for more than one
+// token of many.
+TEST_F(BlastDecodeTest, AsksForWhatThereIs) {
+  int64_t number = 0;
+  auto count = [&](int64_t rank, int64_t tokens, StringRef text) {
+    gpu::GPUModuleOp module = kernels;
+    auto name = "decode" + std::to_string(number++);
+    buildBlastDecode(module, name, getProblem(4096, 4096, 4, 4, rank),
+                     {tokens, 132});
+    int64_t count = 0;
+    module.lookupSymbol<LLVM::LLVMFuncOp>(name).walk([&](LLVM::InlineAsmOp op) {
+      count += op.getAsmString().contains("ld.relaxed.gpu") &&
+               op.getAsmString().contains(text);
+    });
+    return count;
+  };
+  // A chunk of ranks for each warp that has some: two words in an instruction.
+  EXPECT_EQ(count(304, 1, ""), 2);
+  EXPECT_EQ(count(304, 1, "@valid"), 2);
+  // First one word of a token.
+  EXPECT_EQ(count(304, 4, ""), 1 + 2);
+  EXPECT_EQ(count(304, 4, "@valid"), 1 + 2);
+  // Two chunks and all tokens: only the first token's is conditional.
+  EXPECT_EQ(count(1024, 8, ""), 2 + 4);
+  EXPECT_EQ(count(1024, 8, "@valid"), 2);
+  EXPECT_EQ(count(1024, 16, ""), 2 + 8);
+}
+
 TEST_F(BlastDecodeTest, BuildsOtherProblems) {
   struct Case {
     int64_t m, n, bOut, bIn, rank, tokens;
