@@ -471,7 +471,7 @@ void BlockSparseGemmBuilder::giveTile(Value warpgroup, const Tile &tile,
         }
         return b.pack(low, high, problem.elementType);
       });
-      b.fenceSharedWrites();
+      b.fenceSharedAccesses();
       b.syncWarp();
       b.ifThen(b.isEqual(lane, 0), [&] { b.arrive(buffers.getFull(buffer)); });
     }

@@ -255,7 +255,7 @@ void HopperBuilder::waitForStores(int64_t pending, bool readOnly) {
   NVVM::CpAsyncBulkWaitGroupOp::create(*this, getI32IntegerAttr(pending),
                                        readOnly ? getUnitAttr() : UnitAttr());
 }
-void HopperBuilder::fenceSharedWrites() {
+void HopperBuilder::fenceSharedAccesses() {
   inlineAsm(Type(), "fence.proxy.async.shared::cta;", "~{memory}", {});
 }
 void HopperBuilder::fenceGlobalWrites() {

@@ -108,7 +108,9 @@ public:
   /// Waits until at most `pending` groups of stores have still to read shared
   /// memory, or to finish if not `readOnly`.
   void waitForStores(int64_t pending, bool readOnly);
-  void fenceSharedWrites();
+  /// What the thread has read from and written to shared memory is done before
+  /// the copy engine's accesses that follow.
+  void fenceSharedAccesses();
   /// What is written to global memory before it, by this thread or seen by it,
   /// is there for the copy engine.
   void fenceGlobalWrites();

@@ -127,7 +127,7 @@ void MixBuilder::consume(Value warp, Value isStoring) {
               Value buffer = getBuffer(ring[0]);
               b.wait(stageRing->getFull(ring[0]), ring[1]);
               mixer->mix(buffer, rank, warp, kMixers);
-              b.fenceSharedWrites();
+              b.fenceSharedAccesses();
               b.namedBarrier(b.i32(1), 32 * kMixers);
               b.ifThen(isStoring, [&] {
                 b.storeTile(z, buffer, {rank, token, b.i32(0)});

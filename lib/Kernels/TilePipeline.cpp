@@ -98,6 +98,8 @@ SmallVector<Value> TilePipeline::drain(ValueRange ring,
                                        function_ref<void(Value stage)> read) {
   b.wait(stageRing.getFull(ring[0]), ring[1]);
   read(getStage(ring[0]));
+  // Reading may take longer than the copy engine takes to bring what is next.
+  b.fenceSharedAccesses();
   b.syncWarp();
   release(ring[0], b.isEqual(lane, 0));
   return stageRing.advance(ring);
@@ -163,7 +165,7 @@ void TilePipeline::store(
   });
   b.namedBarrier(barrier, kWarpgroup);
   writeShared(target, getPacked);
-  b.fenceSharedWrites();
+  b.fenceSharedAccesses();
   b.namedBarrier(barrier, kWarpgroup);
   b.ifThen(storingThread, [&] {
     b.storeTile(descriptor, target, {col, row, z});

@@ -8,14 +8,19 @@
 # RUN: %if run-half %{ %python %s unfused run %modules-unfused %}
 """BLAST layers of many tokens, with kernels for tensor cores: as the compiler
 chooses them, and with a kernel for the second stage alone. Sizes that fill no tile,
-more than one tile in each direction, a dynamic number of tokens."""
+more than one tile in each direction, a dynamic number of tokens. One has more tiles
+than a GPU has multiprocessors, and is run many times: what a thread block brings for
+its next tile must not reach what it still reads of the last."""
 
 import sys
 from pathlib import Path
 
+import numpy as np
+
 sys.path.insert(0, str(Path(__file__).resolve().parent / "Inputs"))
 from halves import check_layers
 from layers import blast
+from structured.runtime import Module
 
 kernel = sys.argv.pop(1)
 LAYERS = []
@@ -27,4 +32,16 @@ for dtype in ("f16", "bf16"):
                    (300, 8, 8, 24, 16, 136), (270, 16, 12, 8, 24, 72), (400, 16, 16, 16, 16, 264)]]
     LAYERS += [blast([256, 300, 1000], 3, 4, 24, 32, 80, dtype, zero_init=True, dynamic=True),
                blast([300], 2, 2, 40, 72, 64, dtype, zero_init=True, factors_as_inputs=True)]
-check_layers(LAYERS, [f"--blast-kernel={kernel}"])
+MANY_TILES = blast([8192], 8, 8, 128, 128, 1016, "f16", zero_init=True)
+check_layers([*LAYERS, MANY_TILES], [f"--blast-kernel={kernel}"])
+
+half, directory = sys.argv[1:]
+if half == "run":
+    module = Module.load(Path(directory) / "model.so")
+    generator = np.random.default_rng(5)
+    inputs = [generator.standard_normal((8192, 1024)).astype(np.float16) for _ in range(3)]
+    first = [module(x, entry=MANY_TILES.name)[0].copy() for x in inputs]
+    for run in range(60):
+        result, = module(inputs[run % 3], entry=MANY_TILES.name)
+        assert result.tobytes() == first[run % 3].tobytes(), run
+    print("all runs agree")
