@@ -29,8 +29,12 @@ for dtype in ("f16", "bf16"):
                for t, b_out, b_in, p, q, r in [
                    (256, 1, 1, 64, 64, 64), (300, 2, 2, 72, 136, 200), (1000, 2, 1, 24, 64, 88),
                    (257, 1, 2, 40, 8, 8), (513, 4, 4, 96, 96, 80), (320, 3, 5, 16, 40, 72),
-                   (300, 8, 8, 24, 16, 136), (270, 16, 12, 8, 24, 72), (400, 16, 16, 16, 16, 264)]]
-    LAYERS += [blast([256, 300, 1000], 3, 4, 24, 32, 80, dtype, zero_init=True, dynamic=True),
+                   (300, 8, 8, 24, 16, 136), (270, 16, 12, 8, 24, 72), (400, 16, 16, 16, 16, 264),
+                   # Several tiles for each block, or several blocks for each tile.
+                   (9000, 5, 3, 40, 200, 264), (9000, 16, 12, 16, 40, 264),
+                   (700, 4, 6, 72, 520, 264), (2100, 3, 2, 48, 520, 456),
+                   (300, 4, 4, 48, 1032, 520), (1030, 12, 16, 24, 72, 264)]]
+    LAYERS += [blast([256, 300, 1000, 9000], 3, 4, 24, 32, 80, dtype, zero_init=True, dynamic=True),
                blast([300], 2, 2, 40, 72, 64, dtype, zero_init=True, factors_as_inputs=True)]
 MANY_TILES = blast([8192], 8, 8, 128, 128, 1016, "f16", zero_init=True)
 check_layers([*LAYERS, MANY_TILES], [f"--blast-kernel={kernel}"])
