@@ -203,6 +203,41 @@ class Run(unittest.TestCase):
             fails(reason, "--report-only")
 
 
+class ChangedChoice(unittest.TestCase):
+    """What was measured of one choice of the compiler stays where it chooses another."""
+
+    def test_history(self):
+        history = History(SCRATCH / "choice.json")
+        layer = Layer.blast(64, 512, 256, 2, 0.5)
+
+        def measure(device, us, kernels, who="ours"):
+            history.begin({"machine": {"device": device}, "target": "cuda", "date": "2026-01-01"})
+            history.add([{"tokens": 64, "m": 512, "n": 256, "b": 0, "r": 0, "keep": 1.0,
+                          "who": "ours", "us": 1.0, "kernels": []},
+                         {"tokens": 64, "m": 512, "n": 256, "b": 2, "r": layer.r, "keep": 0.5,
+                          "who": who, "us": us, "kernels": kernels}])
+
+        def names(device):
+            return {(r["who"], r["us"]) for r in history.measurements
+                    if r["b"] and history.runs[r["run"]]["machine"]["device"] == device}
+
+        measure("one", 7.0, ["blast_stages12", "elementwise"])
+        measure("two", 6.0, ["blast_stages12"])
+        measure("one", 8.0, ["blast_stage2"])
+        self.assertEqual(names("one"), {("ours", 8.0), ("ours:fused", 7.0)})
+        self.assertEqual(names("two"), {("ours", 6.0)})
+        # The same kernels again; back to the first ones.
+        measure("one", 9.0, ["blast_stage2"])
+        self.assertEqual(names("one"), {("ours", 9.0), ("ours:fused", 7.0)})
+        measure("one", 5.0, ["blast_stages12"])
+        self.assertEqual(names("one"), {("ours", 5.0), ("ours:unfused", 9.0)})
+        costs.write_costs(history, "one", SCRATCH / "choice-costs.json")
+        table = json.loads((SCRATCH / "choice-costs.json").read_text())["implementations"]
+        self.assertEqual({name: times["layers"][0]["seconds"] for name, times in table.items()},
+                         {"dense": [1e-6], "blast_stages12": [5e-6], "blast_stage2": [9e-6]})
+        self.assertEqual(table["blast_stage2"]["multiple"], 8)
+
+
 class Costs(unittest.TestCase):
     def test_fit(self):
         features = np.array([[1, 10, 5], [1, 200, 7], [1, 20, 300], [1, 400, 500]], float)

@@ -21,22 +21,24 @@ from ..files import write_text
 from ..report import table
 from ..tools import first_error, find_tool
 from .history import History, layer_of
-from .layers import DTYPES, Layer, ir, kernel_of
+from .layers import DTYPES, Layer, blast_kernels, ir, kernel_of
 
 VERSION = 1
+#: What rank and sizes of blocks must be multiples of on our kernels for the GPU.
+KERNEL_MULTIPLE = 8
 
 
-def implementations(record: dict, target: str) -> list[str]:
-    """Whose time a measurement of ours is: that of BLAST (the compiler chooses the
-    fastest by this very table), and on a GPU that of the kernels which the module has."""
+def implementation_of(record: dict, target: str) -> str:
+    """Whose time a measurement of ours is: on a GPU that of the kernels which the
+    module has."""
     if record["b"] == 0:
-        return ["dense"]
-    return ["blast", *([implementation(record["kernels"])] if target == "cuda" else [])]
+        return "dense"
+    return implementation(record["kernels"]) if target == "cuda" else "blast"
 
 
 def implementation(kernels: Iterable[str]) -> str:
     """That of a BLAST layer with these kernels."""
-    return "+".join(sorted(name for name in kernels if name.startswith("blast_"))) or "library"
+    return blast_kernels(kernels) or "library"
 
 
 def fit(features: np.ndarray, seconds: np.ndarray) -> np.ndarray:
@@ -73,12 +75,11 @@ def write_costs(history: History, device: str, path: Path) -> None:
         if (kernel_of(record["who"]) and "us" in record
                 and history.runs[record["run"]]["machine"]["device"] == device):
             sizes = tuple(record[key] for key in ("m", "n", "b", "r", "keep"))
-            for name in implementations(record, target):
-                row = times.setdefault(name, {}).setdefault(sizes, {})
-                # The fastest of those that were measured.
-                row[record["tokens"]] = min(record["us"] * 1e-6,
-                                            row.get(record["tokens"], math.inf))
-    if "dense" not in times or "blast" not in times:
+            row = times.setdefault(implementation_of(record, target), {}).setdefault(sizes, {})
+            # The fastest of those that were measured.
+            row[record["tokens"]] = min(record["us"] * 1e-6,
+                                        row.get(record["tokens"], math.inf))
+    if "dense" not in times or len(times) < 2:
         raise StructuredError(f"{history.path}: a table of costs needs dense and BLAST layers")
     tokens = sorted({t for layers in times.values() for row in layers.values() for t in row})
     parts = []
@@ -94,7 +95,9 @@ def write_costs(history: History, device: str, path: Path) -> None:
                 "m": m, "n": n, "b": b, "r": r,
                 "seconds": [float(f"{row[t]:.4g}") if t in row else None for t in tokens]}))
         overhead, operation, byte = fit(np.array(features, float), np.array(seconds))
-        parts.append(f'"{name}": {{\n"overhead": {overhead:.4g}, '
+        # Our kernels take such sizes only.
+        multiple = f'"multiple": {KERNEL_MULTIPLE}, ' if name.startswith("blast_") else ""
+        parts.append(f'"{name}": {{\n{multiple}"overhead": {overhead:.4g}, '
                      f'"seconds_per_operation": {operation:.4g}, '
                      f'"seconds_per_byte": {byte:.4g},\n"layers": [\n' + ",\n".join(lines)
                      + "\n]}")
@@ -142,7 +145,7 @@ def check_costs(history: History, device: str, costs: str, jobs: int) -> str:
         if layer.b == 0:
             dense[layer.tokens, layer.m, layer.n] = time
             continue
-        name = implementations(record, target)[-1]
+        name = implementation_of(record, target)
         row = times.setdefault(layer, {})
         row[name] = min(time, row.get(name, math.inf))
     if not times:

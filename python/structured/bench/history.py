@@ -20,7 +20,7 @@ from pathlib import Path
 
 from ..errors import StructuredError
 from ..files import write_text
-from .layers import Layer
+from .layers import KERNELS, Layer, blast_kernels, ours_name
 
 VERSION = 1
 
@@ -55,9 +55,25 @@ class History:
 
     def add(self, records: list[dict]) -> None:
         """Adds measurements of the last run, in place of older ones of the same
-        layers on the same machine, and writes the file."""
+        layers on the same machine, and writes the file. Where the compiler chooses
+        another kernel now than before, its old choice keeps its time, under its name."""
         machine = self.runs[-1]["machine"]
         new = {(layer_of(record), record["who"]) for record in records}
+        chosen = {layer_of(record): blast_kernels(record["kernels"])
+                  for record in records
+                  if self.runs[-1]["target"] == "cuda" and record["who"] == "ours" and record["b"]}
+        names = {kernels: ours_name(name) for name, kernels in KERNELS.items()}
+        # What the compiler chooses is measured once.
+        new |= {(layer, names.get(kernels)) for layer, kernels in chosen.items()}
+        here = [record for record in self.measurements
+                if _same(self.runs[record["run"]]["machine"], machine)]
+        known = new | {(layer_of(record), record["who"]) for record in here}
+        for record in here:
+            layer = layer_of(record)
+            if record["who"] == "ours" and layer in chosen:
+                name = names.get(blast_kernels(record["kernels"]))
+                if name and (layer, name) not in known:
+                    record["who"] = name
         self.measurements = [
             record for record in self.measurements
             if (layer_of(record), record["who"]) not in new

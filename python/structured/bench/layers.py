@@ -14,7 +14,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
-from typing import Iterator, Sequence
+from typing import Iterable, Iterator, Sequence
 
 from ..errors import StructuredError
 from ..files import write_json, write_text
@@ -26,8 +26,9 @@ KEEP = (0.1, 0.25, 0.5, 0.75)
 #: m×n: output by input features.
 SIZES = ((4096, 4096), (11008, 4096), (8192, 8192), (2048, 2048), (3072, 768))
 
-#: Ways of computing BLAST on a GPU, beside the compiler's choice.
-KERNELS = ("decode", "fused", "unfused", "library")
+#: Ways of computing BLAST on a GPU, beside the compiler's choice, and their kernels.
+KERNELS = {"decode": "blast_decode", "fused": "blast_stages12", "unfused": "blast_stage2",
+           "library": ""}
 
 #: Element type and its bytes.
 DTYPES = {"cuda": ("bf16", 2), "cpu": ("f32", 4)}
@@ -165,6 +166,11 @@ def kernel_of(who: str) -> str | None:
     """The inverse; None for others."""
     name, _, kernel = who.partition(":")
     return (kernel or "auto") if name == "ours" else None
+
+
+def blast_kernels(kernels: Iterable[str]) -> str:
+    """Those of BLAST layers among a module's kernels; empty: products of the library."""
+    return "+".join(sorted(name for name in kernels if name.startswith("blast_")))
 
 
 def ir(layer: Layer, target: str, series: tuple[int, int] | None = None) -> str:
