@@ -105,6 +105,12 @@ llvm::Expected<LayerCosts> LayerCosts::parse(llvm::StringRef text) {
         return fail(what + llvm::toString(number.takeError()));
       *member = *number;
     }
+    if (object->get("multiple")) {
+      llvm::Expected<int64_t> multiple = getInteger(*object, "multiple", 1);
+      if (!multiple)
+        return fail(what + llvm::toString(multiple.takeError()));
+      implementation.multiple = *multiple;
+    }
     if (implementation.overhead + implementation.perOperation +
             implementation.perByte <=
         0)
@@ -149,12 +155,13 @@ llvm::Expected<LayerCosts> LayerCosts::parse(llvm::StringRef text) {
       return fail(what + "it has both dense layers and others");
     costs.implementations.emplace(name.str(), std::move(implementation));
   }
-  for (llvm::StringRef name : {kDenseImplementation, kBlastImplementation}) {
-    auto found = costs.implementations.find(name.str());
-    if (found == costs.implementations.end() ||
-        found->second.isDense != (name == kDenseImplementation))
-      return fail("no implementation '" + name + "' of such layers");
-  }
+  auto dense = costs.implementations.find(kDenseImplementation.str());
+  if (dense == costs.implementations.end() || !dense->second.isDense)
+    return fail("no implementation '" + kDenseImplementation +
+                "' of such layers");
+  if (llvm::all_of(costs.implementations,
+                   [](const auto &entry) { return entry.second.isDense; }))
+    return fail("no implementation of BLAST layers");
   return costs;
 }
 
@@ -293,10 +300,35 @@ std::optional<double> LayerCosts::estimate(llvm::StringRef name,
                                            const LayerSizes &layer,
                                            int64_t count) const {
   auto found = implementations.find(name.str());
-  if (found == implementations.end() ||
-      found->second.isDense != (layer.bOut == 0))
+  if (found != implementations.end())
+    if (std::optional<double> seconds = estimate(found->second, layer, count))
+      return seconds;
+  if (name != kBlastImplementation || layer.bOut == 0)
     return std::nullopt;
-  const Implementation &implementation = found->second;
+  std::optional<double> best, bestMeasured;
+  for (const auto &[other, implementation] : implementations)
+    if (std::optional<double> seconds =
+            estimate(implementation, layer, count)) {
+      auto improve = [&](std::optional<double> &least) {
+        least = least ? std::min(*least, *seconds) : *seconds;
+      };
+      improve(best);
+      if (isMeasured(other, layer, count))
+        improve(bestMeasured);
+    }
+  return bestMeasured ? bestMeasured : best;
+}
+
+std::optional<double> LayerCosts::estimate(const Implementation &implementation,
+                                           const LayerSizes &layer,
+                                           int64_t count) const {
+  if (implementation.isDense != (layer.bOut == 0))
+    return std::nullopt;
+  if (!implementation.isDense &&
+      (layer.m / layer.bOut % implementation.multiple ||
+       layer.n / layer.bIn % implementation.multiple ||
+       layer.rank % implementation.multiple))
+    return std::nullopt;
   // Times at the measured numbers of tokens, from the first one to the last.
   llvm::SmallVector<std::pair<double, double>> points;
   size_t last = 0;
@@ -311,11 +343,10 @@ std::optional<double> LayerCosts::estimate(llvm::StringRef name,
   }
   if (points.empty() || count < points.front().first)
     return std::nullopt;
-  // An implementation that was measured up to so many tokens serves for more,
-  // but for fewer than the next number that others were measured with.
-  if (last + 1 < tokens.size() && count >= tokens[last + 1])
-    return std::nullopt;
   auto [lastCount, lastSeconds] = points.back();
+  // The others were measured with more tokens, which this one may not be for.
+  if (count > lastCount && last + 1 < tokens.size())
+    return std::nullopt;
   if (count >= lastCount)
     // As much longer as the roofline is.
     return lastSeconds * getRoofline(implementation, layer, double(count)) /
@@ -332,20 +363,20 @@ std::optional<double> LayerCosts::estimate(llvm::StringRef name,
 bool LayerCosts::isMeasured(llvm::StringRef name, const LayerSizes &layer,
                             int64_t count) const {
   auto found = implementations.find(name.str());
-  if (found == implementations.end())
+  if (found == implementations.end() || !estimate(found->second, layer, count))
     return false;
-  bool fewTokens = false, manyTokens = false, fewBlocks = false,
-       manyBlocks = false;
-  for (const MeasuredLayer &measured : found->second.layers) {
-    for (auto [tokensOf, seconds] : llvm::zip_equal(tokens, measured.seconds)) {
-      fewTokens |= seconds > 0 && tokensOf <= count;
-      manyTokens |= seconds > 0 && tokensOf >= count;
-    }
-    int64_t product = measured.sizes.bOut * measured.sizes.bIn;
-    fewBlocks |= product <= layer.bOut * layer.bIn;
-    manyBlocks |= product >= layer.bOut * layer.bIn;
-  }
-  return fewTokens && manyTokens && fewBlocks && manyBlocks;
+  auto getBlocks = [](const LayerSizes &sizes) {
+    return sizes.bOut * sizes.bIn;
+  };
+  int64_t blocks = getBlocks(layer);
+  const std::vector<MeasuredLayer> &layers = found->second.layers;
+  return llvm::any_of(layers,
+                      [&](const MeasuredLayer &measured) {
+                        return getBlocks(measured.sizes) <= blocks;
+                      }) &&
+         llvm::any_of(layers, [&](const MeasuredLayer &measured) {
+           return getBlocks(measured.sizes) >= blocks;
+         });
 }
 
 std::optional<LayerEstimate>

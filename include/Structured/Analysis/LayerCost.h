@@ -51,11 +51,13 @@ struct LayerComparison {
 /// memory.
 inline constexpr double kDefaultCostTolerance = 0.02;
 
-/// Implementations that a table always has: of dense layers, and of BLAST
-/// layers as the compiler chooses to compute them. Others are named by their
-/// kernels
-/// ("blast_stages12"), or "library" if they have none of ours.
+/// The implementation of dense layers, which a table always has.
 inline constexpr llvm::StringLiteral kDenseImplementation = "dense";
+/// BLAST layers as the compiler chooses to compute them. Implementations of
+/// theirs are named by their kernels ("blast_stages12"), or "library" if they
+/// have none of ours. Where the table has no times of "blast", an estimate of
+/// it is that of the fastest of those that were measured with about as many
+/// blocks, or else of all.
 inline constexpr llvm::StringLiteral kBlastImplementation = "blast";
 /// BLAST by products of a library, without a kernel of ours.
 inline constexpr llvm::StringLiteral kLibraryImplementation = "library";
@@ -73,7 +75,9 @@ inline constexpr llvm::StringLiteral kLibraryImplementation = "library";
 /// (logarithms of ratio, blocks and m·n; beyond the measured ones the nearest
 /// counts). Between measured numbers of tokens time is linear in them. A layer
 /// that was measured gets the time that was measured: with more tokens it is
-/// not shorter unless that was.
+/// not shorter unless that was. An implementation has estimates for as many
+/// tokens as it was measured with, and for more if no other was measured with
+/// more.
 class LayerCosts {
 public:
   /// The table in JSON `text`; an error says what is wrong with it.
@@ -101,8 +105,8 @@ public:
   std::optional<double> estimate(llvm::StringRef implementation,
                                  const LayerSizes &layer, int64_t tokens) const;
 
-  /// Whether `estimate` lies between measurements of the implementation: it has
-  /// been measured with as few and with as many tokens and blocks.
+  /// Whether there is an estimate that does not go beyond the measured numbers
+  /// of blocks.
   bool isMeasured(llvm::StringRef implementation, const LayerSizes &layer,
                   int64_t tokens) const;
 
@@ -125,6 +129,9 @@ private:
   };
   struct Implementation {
     double overhead = 0, perOperation = 0, perByte = 0;
+    /// What a BLAST layer's rank and the sizes of its blocks must be multiples
+    /// of.
+    int64_t multiple = 1;
     bool isDense = false;
     std::vector<MeasuredLayer> layers;
   };
@@ -134,6 +141,8 @@ private:
   std::optional<double> interpolateRatio(const Implementation &implementation,
                                          const LayerSizes &layer,
                                          size_t tokensIndex) const;
+  std::optional<double> estimate(const Implementation &implementation,
+                                 const LayerSizes &layer, int64_t tokens) const;
 
   std::string device;
   int64_t elementBytes = 0;

@@ -42,6 +42,39 @@ func.func @pays(%x: tensor<4096x8192xf16>, %y0: tensor<4096x8192xf16>) -> tensor
 
 // -----
 
+// With 8 blocks half of the parameters pay by a little with 1024 tokens, not with
+// 256. Up to 16 tokens a kernel makes them pay; 17 get the library's products.
+
+// CHECK-LABEL: func.func @eight_blocks
+// CHECK: structured.blast.matmul {{.*}}tensor<1024x4096xbf16>
+// CHECK: structured.linear {{.*}}tensor<256x4096xbf16>
+// CHECK: structured.linear {{.*}}tensor<17x4096xbf16>
+// CHECK: structured.blast.matmul {{.*}}tensor<16x4096xbf16>
+func.func @eight_blocks(%x: tensor<1024x4096xbf16>, %y0: tensor<1024x4096xbf16>, %x256: tensor<256x4096xbf16>, %y256: tensor<256x4096xbf16>,
+    %x17: tensor<17x4096xbf16>, %y17: tensor<17x4096xbf16>, %x16: tensor<16x4096xbf16>, %y16: tensor<16x4096xbf16>)
+    -> (tensor<1024x4096xbf16>, tensor<256x4096xbf16>, tensor<17x4096xbf16>, tensor<16x4096xbf16>) {
+  %u = structured.parameter "fc.U" : tensor<8x512x1008xbf16>
+  %s = structured.parameter "fc.S" : tensor<8x8x1008xbf16>
+  %vt = structured.parameter "fc.Vt" : tensor<8x1008x512xbf16>
+  %y = structured.blast.matmul
+      ins(%x, %u, %s, %vt : tensor<1024x4096xbf16>, tensor<8x512x1008xbf16>, tensor<8x8x1008xbf16>, tensor<8x1008x512xbf16>)
+      outs(%y0 : tensor<1024x4096xbf16>) -> tensor<1024x4096xbf16>
+  // expected-remark @below {{made dense: estimated}}
+  %z = structured.blast.matmul
+      ins(%x256, %u, %s, %vt : tensor<256x4096xbf16>, tensor<8x512x1008xbf16>, tensor<8x8x1008xbf16>, tensor<8x1008x512xbf16>)
+      outs(%y256 : tensor<256x4096xbf16>) -> tensor<256x4096xbf16>
+  // expected-remark @below {{made dense: estimated}}
+  %v = structured.blast.matmul
+      ins(%x17, %u, %s, %vt : tensor<17x4096xbf16>, tensor<8x512x1008xbf16>, tensor<8x8x1008xbf16>, tensor<8x1008x512xbf16>)
+      outs(%y17 : tensor<17x4096xbf16>) -> tensor<17x4096xbf16>
+  %w = structured.blast.matmul
+      ins(%x16, %u, %s, %vt : tensor<16x4096xbf16>, tensor<8x512x1008xbf16>, tensor<8x8x1008xbf16>, tensor<8x1008x512xbf16>)
+      outs(%y16 : tensor<16x4096xbf16>) -> tensor<16x4096xbf16>
+  return %y, %z, %v, %w : tensor<1024x4096xbf16>, tensor<256x4096xbf16>, tensor<17x4096xbf16>, tensor<16x4096xbf16>
+}
+
+// -----
+
 // Factors known only at run time stay, as do parameters in another order.
 
 // CHECK-LABEL: func.func @arguments

@@ -15,8 +15,8 @@ using namespace structured;
 
 namespace {
 
-/// Times in µs: dense 10 + T, with two kernels for BLAST, one of them for 64
-/// tokens and more.
+/// Times in µs: dense 10 + T, with two kernels for BLAST, one of them for up to
+/// 16 tokens and sizes that are multiples of 8, the other for 64 and more.
 constexpr llvm::StringRef kTable = R"json({
   "version": 1, "device": "a machine", "element_bytes": 2,
   "tokens": [1, 16, 64, 256],
@@ -26,8 +26,9 @@ constexpr llvm::StringRef kTable = R"json({
       "layers": [
         {"m": 1024, "n": 1024, "b": 0, "r": 0,
          "seconds": [11e-6, 26e-6, 74e-6, 266e-6]}]},
-    "blast": {
+    "few": {
       "overhead": 5e-6, "seconds_per_operation": 1e-13, "seconds_per_byte": 0,
+      "multiple": 8,
       "layers": [
         {"m": 1024, "n": 1024, "b": 2, "r": 256,
          "seconds": [6e-6, 20e-6, null, null]},
@@ -69,8 +70,8 @@ TEST(LayerCostTest, MeasuredLayersGetTheirTimes) {
   expect("dense", dense(1024, 1024), 1, 11);
   expect("dense", dense(1024, 1024), 64, 74);
   expect("dense", dense(1024, 1024), 256, 266);
-  expect("blast", blast(1024, 1024, 2, 256), 16, 20);
-  expect("blast", blast(1024, 1024, 8, 256), 1, 8);
+  expect("few", blast(1024, 1024, 2, 256), 16, 20);
+  expect("few", blast(1024, 1024, 8, 256), 1, 8);
   expect("many", blast(1024, 1024, 2, 384), 64, 60);
   expect("many", blast(4096, 4096, 2, 1024), 256, 1600);
   // Between measured numbers of tokens, time is linear in them.
@@ -120,9 +121,8 @@ TEST(LayerCostTest, ImplementationsHaveTheirTokens) {
   LayerSizes layer = blast(1024, 1024, 2, 256);
   EXPECT_FALSE(costs.estimate("many", layer, 63));
   EXPECT_TRUE(costs.estimate("many", layer, 1000000));
-  // Up to the number of tokens for which others were measured.
-  EXPECT_TRUE(costs.estimate("blast", layer, 63));
-  EXPECT_FALSE(costs.estimate("blast", layer, 64));
+  EXPECT_TRUE(costs.estimate("few", layer, 16));
+  EXPECT_FALSE(costs.estimate("few", layer, 17));
   EXPECT_FALSE(costs.estimate("dense", layer, 1));
   EXPECT_FALSE(costs.estimate("blast", dense(1024, 1024), 1));
   EXPECT_FALSE(costs.estimate("none", layer, 1));
@@ -130,16 +130,64 @@ TEST(LayerCostTest, ImplementationsHaveTheirTokens) {
   EXPECT_TRUE(costs.isMeasured("many", layer, 64));
   EXPECT_TRUE(costs.isMeasured("many", blast(1024, 1024, 4, 256), 100));
   EXPECT_FALSE(costs.isMeasured("many", layer, 63));
-  EXPECT_FALSE(costs.isMeasured("many", layer, 257));
+  // Nothing was measured with more.
+  EXPECT_TRUE(costs.isMeasured("many", layer, 257));
+  EXPECT_FALSE(costs.isMeasured("few", layer, 17));
   EXPECT_FALSE(costs.isMeasured("many", blast(1024, 1024, 1, 256), 64));
   EXPECT_FALSE(costs.isMeasured("many", blast(1024, 1024, 16, 256), 64));
   EXPECT_FALSE(costs.isMeasured("none", layer, 64));
   EXPECT_EQ(costs.getImplementations(),
-            (std::vector<llvm::StringRef>{"blast", "dense", "many"}));
-  llvm::StringRef names[] = {"blast", "many"};
-  EXPECT_EQ(costs.getFastest(names, layer, 16)->implementation, "blast");
+            (std::vector<llvm::StringRef>{"dense", "few", "many"}));
+  llvm::StringRef names[] = {"few", "many"};
+  EXPECT_EQ(costs.getFastest(names, layer, 16)->implementation, "few");
   EXPECT_EQ(costs.getFastest(names, layer, 64)->implementation, "many");
   EXPECT_FALSE(costs.getFastest(names, dense(1024, 1024), 64));
+}
+
+TEST(LayerCostTest, BlastIsTheFastestThatThereIs) {
+  LayerCosts costs = parseTable();
+  LayerSizes layer = blast(1024, 1024, 2, 256);
+  EXPECT_EQ(costs.estimate("blast", layer, 16), 20e-6);
+  EXPECT_EQ(costs.estimate("blast", layer, 64), 50e-6);
+  // Where the one has ended and the other has not begun, time is not between
+  // theirs.
+  EXPECT_FALSE(costs.estimate("blast", layer, 40));
+  EXPECT_FALSE(costs.compareWithDense(layer, 40));
+  EXPECT_FALSE(costs.estimate("blast", dense(1024, 1024), 16));
+  // Sizes that the kernel does not take.
+  for (LayerSizes other : {blast(1024, 1024, 2, 260), blast(1032, 1024, 2, 256),
+                           blast(1024, 1032, 2, 256)}) {
+    EXPECT_FALSE(costs.estimate("blast", other, 16));
+    EXPECT_FALSE(costs.isMeasured("few", other, 16));
+    EXPECT_TRUE(costs.estimate("blast", other, 64));
+  }
+  // With an implementation of more tokens there is always one.
+  std::string more = kTable.str(), from = "[null, null, 50e-6, 150e-6]";
+  more.replace(more.find(from), from.size(), "[null, 45e-6, 50e-6, 150e-6]");
+  costs = parseTable(more);
+  EXPECT_EQ(costs.estimate("blast", layer, 16), 20e-6);
+  EXPECT_NEAR(*costs.estimate("blast", layer, 40), 47.5e-6, 1e-12);
+  EXPECT_FALSE(costs.compareWithDense(layer, 40)->pays(-0.1));
+  EXPECT_TRUE(costs.compareWithDense(layer, 40)->pays(0));
+  // One that was measured with about as many blocks, if there is one.
+  std::string third = R"("third": {
+      "overhead": 1e-6, "seconds_per_operation": 0, "seconds_per_byte": 0,
+      "layers": [{"m": 1024, "n": 1024, "b": 4, "r": 256,
+                  "seconds": [null, null, 1e-6, 1e-6]}]}, "many")";
+  more = kTable.str();
+  more.replace(more.find("\"many\""), 6, third);
+  costs = parseTable(more);
+  EXPECT_EQ(costs.estimate("blast", layer, 64), 50e-6);
+  EXPECT_LT(costs.estimate("blast", blast(1024, 1024, 4, 256), 64), 2e-6);
+  EXPECT_LT(costs.estimate("blast", blast(1024, 1024, 16, 256), 64), 2e-6);
+  // "blast" itself before the others.
+  std::string own = third;
+  own.replace(own.find("third"), 5, "blast");
+  more = kTable.str();
+  more.replace(more.find("\"many\""), 6, own);
+  costs = parseTable(more);
+  EXPECT_LT(costs.estimate("blast", layer, 64), 2e-6);
+  EXPECT_EQ(costs.estimate("blast", layer, 16), 20e-6);
 }
 
 TEST(LayerCostTest, MoreTokensTakeLonger) {
@@ -263,10 +311,12 @@ TEST(LayerCostTest, Malformed) {
          "'m' is not an integer of at least 1");
   expect(replaced("\"dense\"", "\"other\""),
          "no implementation 'dense' of such layers");
-  expect(replaced("\"blast\"", "\"other\""),
-         "no implementation 'blast' of such layers");
+  expect(kTable.split(",\n    \"few\"").first.str() + "}}",
+         "no implementation of BLAST layers");
+  expect(replaced("\"multiple\": 8", "\"multiple\": 0"),
+         "'multiple' is not an integer of at least 1");
   expect(replaced("\"b\": 2, \"r\": 256", "\"b\": 0, \"r\": 256"),
-         "implementation 'blast': it has both dense layers and others");
+         "implementation 'few': it has both dense layers and others");
   llvm::Error error = LayerCosts::load("no-such-table").takeError();
   std::string message = llvm::toString(std::move(error));
   EXPECT_TRUE(llvm::StringRef(message).contains("h100")) << message;
