@@ -32,6 +32,7 @@ using LocBuilder = ImplicitLocOpBuilder;
 
 /// The kernels' names, which are those of their implementations in a table of
 /// costs.
+static constexpr llvm::StringLiteral kDecode = "blast_decode";
 static constexpr llvm::StringLiteral kStages12 = "blast_stages12";
 static constexpr llvm::StringLiteral kStage2 = "blast_stage2";
 
@@ -107,7 +108,11 @@ private:
     std::string noDecode;
     if (tokens &&
         *tokens <= std::min(kMaxDecodeTokens, maxDecodeTokens.getValue())) {
-      noDecode = lowerDecode(op, problem, {*tokens, multiprocessors});
+      if (getFastest(problem, *tokens, kDecode) == kLibraryImplementation)
+        noDecode = "for " + std::to_string(*tokens) +
+                   " tokens the library's products are faster";
+      else
+        noDecode = lowerDecode(op, problem, {*tokens, multiprocessors});
       if (noDecode.empty())
         return "";
     }
@@ -115,13 +120,20 @@ private:
         getBlastMixSchedule(problem, tokens, multiprocessors);
     bool canFuse = !checkBlastMix(problem, schedule);
     std::optional<std::string> noMix = checkMix(problem);
+    int64_t expected = tokens.value_or(expectedTokens);
     std::optional<StringRef> fastest;
-    if (tokens)
-      fastest = getFastest(problem, *tokens, canFuse, /*canMix=*/!noMix);
+    if (expected != 0) {
+      SmallVector<StringRef> possible;
+      if (canFuse)
+        possible.push_back(kStages12);
+      if (!noMix)
+        possible.push_back(kStage2);
+      fastest = getFastest(problem, expected, possible);
+    }
     if (fastest == kLibraryImplementation)
       return !noDecode.empty()
                  ? noDecode
-                 : "for " + std::to_string(*tokens) +
+                 : "for " + std::to_string(expected) +
                        " tokens the library's products are faster";
     if (!fastest && tokens && *tokens < minTokens)
       return !noDecode.empty()
@@ -160,25 +172,26 @@ private:
     return "";
   }
 
-  /// The fastest way to compute a layer of more than a few tokens; nullopt if
-  /// the table has no times of one that is possible with about as many tokens
-  /// and blocks.
+  /// The fastest of those of the kernels `possible` and the library that were
+  /// measured with about as many tokens and blocks; nullopt if no kernel was,
+  /// or if the table does not know one of them, which might be the fastest.
   std::optional<StringRef> getFastest(const BlastProblem &problem,
-                                      int64_t tokens, bool canFuse,
-                                      bool canMix) const {
+                                      int64_t tokens,
+                                      ArrayRef<StringRef> possible) const {
     if (!table || problem.elementType.getIntOrFloatBitWidth() !=
                       8 * table->getElementBytes())
       return std::nullopt;
     LayerSizes sizes{problem.m, problem.n, problem.bOut, problem.bIn,
                      problem.rank};
     SmallVector<StringRef> names;
-    if (canFuse)
-      names.push_back(kStages12);
-    if (canMix)
-      names.push_back(kStage2);
-    if (names.empty() || !llvm::all_of(names, [&](StringRef name) {
-          return table->isMeasured(name, sizes, tokens);
-        }))
+    std::vector<StringRef> known = table->getImplementations();
+    for (StringRef name : possible) {
+      if (!llvm::is_contained(known, name))
+        return std::nullopt;
+      if (table->isMeasured(name, sizes, tokens))
+        names.push_back(name);
+    }
+    if (names.empty())
       return std::nullopt;
     // The library need only be measured where it might be the fastest.
     if (table->isMeasured(kLibraryImplementation, sizes, tokens))
@@ -204,7 +217,8 @@ private:
     SmallVector<Value> operands{op.getInput(), op.getVt(), op.getS(), op.getU(),
                                 op.getInit()};
     LocBuilder b(op.getLoc(), op);
-    functions.call(b, isProgrammatic ? "blast_decode" : "blast_decode_in_turn",
+    functions.call(b,
+                   isProgrammatic ? StringRef(kDecode) : "blast_decode_in_turn",
                    operands, [&](StringRef name) {
                      return launchDecode(op, problem, schedule, operands, name,
                                          isProgrammatic);

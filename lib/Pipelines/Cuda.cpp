@@ -102,6 +102,7 @@ void structured::buildCudaBufferPipeline(OpPassManager &pm,
     hopper.multiprocessors = options.multiprocessors;
     if (kernel == BlastKernel::Auto) {
       hopper.costs = getCosts(options).str();
+      hopper.expectedTokens = options.tokens;
     } else if (kernel == BlastKernel::Decode) {
       hopper.minTokens = std::numeric_limits<int64_t>::max();
     } else {

@@ -909,6 +909,9 @@ def BlastToHopper : Pass<"structured-blast-to-hopper", "::mlir::ModuleOp"> {
            "Table of measured times by which layers of more tokens get the "
            "fastest kernels, or none, instead of by `min-tokens` and "
            "`max-fused-blocks` (docs/CostModel.md)">,
+    Option<"expectedTokens", "tokens", "int64_t", /*default=*/"0",
+           "What a dynamic number of tokens is taken to be when the fastest "
+           "kernels are chosen; 0: unknown">,
     Option<"multiprocessors", "multiprocessors", "int64_t", /*default=*/"132",
            "Multiprocessors of the GPU, on all of which a layer for few tokens "
            "runs; one with fewer cannot run it">
