@@ -11,6 +11,7 @@ modules for CUDA; what it goes on from; bad input. No times are looked at."""
 import contextlib
 import io
 import json
+import subprocess
 import sys
 import unittest
 from pathlib import Path
@@ -203,6 +204,29 @@ class Run(unittest.TestCase):
             fails(reason, "--report-only")
 
 
+class Plan(unittest.TestCase):
+    """benchmarks/layers/run_plan.py: a line that fails does not keep the others."""
+
+    def test_cpu(self):
+        out, plan = SCRATCH / "plan", SCRATCH / "plan.json"
+        line = lambda t: ["--target", "cpu", "--turns", "1", "--select", f"T={t}", "size=64x32",
+                          "b=2", "keep=0.5"]
+        plan.write_text(json.dumps([line(1), line(3), line(5)]))
+        script = Path(__file__).parents[2] / "benchmarks" / "layers" / "run_plan.py"
+        run = lambda *arguments: subprocess.run(
+            [sys.executable, script, *map(str, arguments)], capture_output=True, text=True)
+        self.assertEqual(run("compile", out, plan).returncode, 0)
+        (out / "cpu" / "T3-64x32-b2-r16.so").unlink()
+        process = run("run", out, plan, 60)
+        self.assertEqual(process.returncode, 1, process.stderr)
+        self.assertIn("T3-64x32-b2-r16.so: not compiled yet", process.stdout)
+        self.assertEqual([text.split(",")[0] for text in process.stdout.splitlines()
+                          if text.startswith("end")],
+                         ["end 0: status 0", "end 1: status 1", "end 2: status 0"])
+        tokens = {r["tokens"] for r in History(out / "measurements.json").measurements}
+        self.assertEqual(tokens, {1, 5})
+
+
 class ChangedChoice(unittest.TestCase):
     """What was measured of one choice of the compiler stays where it chooses another."""
 
@@ -210,12 +234,12 @@ class ChangedChoice(unittest.TestCase):
         history = History(SCRATCH / "choice.json")
         layer = Layer.blast(64, 512, 256, 2, 0.5)
 
-        def measure(device, us, kernels, who="ours"):
+        def measure(device, us, kernels, dense=1.0):
             history.begin({"machine": {"device": device}, "target": "cuda", "date": "2026-01-01"})
             history.add([{"tokens": 64, "m": 512, "n": 256, "b": 0, "r": 0, "keep": 1.0,
-                          "who": "ours", "us": 1.0, "kernels": []},
+                          "who": "ours", "us": dense, "dense_us": dense, "kernels": []},
                          {"tokens": 64, "m": 512, "n": 256, "b": 2, "r": layer.r, "keep": 0.5,
-                          "who": who, "us": us, "kernels": kernels}])
+                          "who": "ours", "us": us, "dense_us": dense, "kernels": kernels}])
 
         def names(device):
             return {(r["who"], r["us"]) for r in history.measurements
@@ -229,12 +253,13 @@ class ChangedChoice(unittest.TestCase):
         # The same kernels again; back to the first ones.
         measure("one", 9.0, ["blast_stage2"])
         self.assertEqual(names("one"), {("ours", 9.0), ("ours:fused", 7.0)})
-        measure("one", 5.0, ["blast_stages12"])
+        measure("one", 5.0, ["blast_stages12"], dense=2.0)
         self.assertEqual(names("one"), {("ours", 5.0), ("ours:unfused", 9.0)})
         costs.write_costs(history, "one", SCRATCH / "choice-costs.json")
         table = json.loads((SCRATCH / "choice-costs.json").read_text())["implementations"]
+        # All on one clock: where the dense layer took half as long, so did the others.
         self.assertEqual({name: times["layers"][0]["seconds"] for name, times in table.items()},
-                         {"dense": [1e-6], "blast_stages12": [5e-6], "blast_stage2": [9e-6]})
+                         {"dense": [2e-6], "blast_stages12": [5e-6], "blast_stage2": [18e-6]})
         self.assertEqual(table["blast_stage2"]["multiple"], 8)
 
 

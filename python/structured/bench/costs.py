@@ -69,16 +69,22 @@ def write_costs(history: History, device: str, path: Path) -> None:
         raise StructuredError(f"{history.path}: no measurements on '{device}'")
     target = runs[-1]["target"]
     width = DTYPES[target][1]
+    records = [record for record in history.measurements
+               if kernel_of(record["who"]) and "us" in record
+               and history.runs[record["run"]]["machine"]["device"] == device]
+    shape = lambda record: (record["tokens"], record["m"], record["n"])
+    # Clocks change: layers are timed against the dense layer of their turns.
+    dense = {shape(record): record["dense_us"] for record in records if record["b"] == 0}
     # implementation -> layer without its tokens -> tokens -> seconds
     times: dict[str, dict[tuple, dict[int, float]]] = {}
-    for record in history.measurements:
-        if (kernel_of(record["who"]) and "us" in record
-                and history.runs[record["run"]]["machine"]["device"] == device):
-            sizes = tuple(record[key] for key in ("m", "n", "b", "r", "keep"))
-            row = times.setdefault(implementation_of(record, target), {}).setdefault(sizes, {})
-            # The fastest of those that were measured.
-            row[record["tokens"]] = min(record["us"] * 1e-6,
-                                        row.get(record["tokens"], math.inf))
+    for record in records:
+        sizes = tuple(record[key] for key in ("m", "n", "b", "r", "keep"))
+        row = times.setdefault(implementation_of(record, target), {}).setdefault(sizes, {})
+        seconds = record["us"] * 1e-6
+        if shape(record) in dense:
+            seconds *= dense[shape(record)] / record["dense_us"]
+        # The fastest of those that were measured.
+        row[record["tokens"]] = min(seconds, row.get(record["tokens"], math.inf))
     if "dense" not in times or len(times) < 2:
         raise StructuredError(f"{history.path}: a table of costs needs dense and BLAST layers")
     tokens = sorted({t for layers in times.values() for row in layers.values() for t in row})
