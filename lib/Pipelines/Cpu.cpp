@@ -4,13 +4,14 @@
 
 #include "Structured/Pipelines/Cpu.h"
 
+#include "Shared.h"
+
 #include "Structured/Conversion/Passes.h"
 #include "Structured/Dialect/Structured/Transforms/Passes.h"
 
 #include "mlir/Conversion/Passes.h"
 #include "mlir/Dialect/Affine/Transforms/Passes.h"
 #include "mlir/Dialect/Arith/Transforms/Passes.h"
-#include "mlir/Dialect/Bufferization/Pipelines/Passes.h"
 #include "mlir/Dialect/Bufferization/Transforms/Passes.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/Linalg/Passes.h"
@@ -23,20 +24,11 @@
 using namespace mlir;
 using namespace structured;
 
-static void addCleanup(OpPassManager &pm) {
-  pm.addPass(createCanonicalizerPass());
-  pm.addPass(createCSEPass());
-}
-
 void structured::buildCpuTensorPipeline(OpPassManager &pm,
                                         const CpuPipelineOptions &options) {
   pm.addPass(createBindParameters());
-  if (options.costs != "none") {
-    ExpandUnprofitableOptions expand;
-    expand.costs = options.costs;
-    expand.tokens = options.tokens;
-    pm.addPass(createExpandUnprofitable(expand));
-  }
+  StringRef costs = options.costs.getValue();
+  addExpandUnprofitable(pm, costs == "none" ? "" : costs, options.tokens);
   // Ops of arith and math on whole tensors.
   pm.addPass(createConvertElementwiseToLinalgPass());
   GblrToBlockSparseOptions gblr;
@@ -50,12 +42,7 @@ void structured::buildCpuTensorPipeline(OpPassManager &pm,
   pm.addPass(createStructuredToLinalg());
   // Elementwise ops are fused around the contractions, which are kept whole as
   // linalg.contract.
-  pm.addPass(createFoldIntoContractions());
-  pm.addPass(createLinalgFoldUnitExtentDimsPass());
-  addCleanup(pm);
-  pm.addPass(createFoldIntoContractions());
-  pm.addPass(createFuseElementwise());
-  addCleanup(pm);
+  addTensorFusion(pm);
   pm.addPass(createParametersToArguments());
   pm.addPass(createPrepareEntries());
 }
@@ -63,14 +50,7 @@ void structured::buildCpuTensorPipeline(OpPassManager &pm,
 void structured::buildCpuBufferPipeline(OpPassManager &pm,
                                         const CpuPipelineOptions &options) {
   // Tensors to buffers.
-  pm.addPass(bufferization::createEmptyTensorEliminationPass());
-  bufferization::OneShotBufferizePassOptions bufferize;
-  bufferize.bufferizeFunctionBoundaries = true;
-  bufferize.functionBoundaryTypeConversion =
-      bufferization::LayoutMapOption::IdentityLayoutMap;
-  pm.addPass(bufferization::createOneShotBufferizePass(bufferize));
-  addCleanup(pm);
-  bufferization::buildBufferDeallocationPipeline(pm, {});
+  addBufferization(pm);
   pm.addNestedPass<func::FuncOp>(
       bufferization::createOptimizeAllocationLivenessPass());
   pm.addPass(createConvertBufferizationToMemRefPass());

@@ -4,13 +4,14 @@
 
 #include "Structured/Pipelines/Cuda.h"
 
+#include "Shared.h"
+
 #include "Structured/Conversion/Passes.h"
 #include "Structured/Dialect/Structured/Transforms/Passes.h"
 
 #include "mlir/Conversion/Passes.h"
 #include "mlir/Dialect/Affine/Transforms/Passes.h"
 #include "mlir/Dialect/Arith/Transforms/Passes.h"
-#include "mlir/Dialect/Bufferization/Pipelines/Passes.h"
 #include "mlir/Dialect/Bufferization/Transforms/Passes.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/GPU/IR/GPUDialect.h"
@@ -29,11 +30,6 @@ using namespace structured;
 /// Alignment of device buffers: a tensor map's and cuBLAS's best.
 static constexpr int64_t kBufferAlignment = 256;
 
-static void addCleanup(OpPassManager &pm) {
-  pm.addPass(createCanonicalizerPass());
-  pm.addPass(createCSEPass());
-}
-
 /// Whether the kernels of Structured/Kernels/Hopper.h can be used.
 static bool isHopper(const CudaPipelineOptions &options) {
   return StringRef(options.chip).starts_with("sm_90a");
@@ -50,12 +46,7 @@ static StringRef getCosts(const CudaPipelineOptions &options) {
 void structured::buildCudaTensorPipeline(OpPassManager &pm,
                                          const CudaPipelineOptions &options) {
   pm.addPass(createBindParameters());
-  if (StringRef costs = getCosts(options); !costs.empty()) {
-    ExpandUnprofitableOptions expand;
-    expand.costs = costs.str();
-    expand.tokens = options.tokens;
-    pm.addPass(createExpandUnprofitable(expand));
-  }
+  addExpandUnprofitable(pm, getCosts(options), options.tokens);
   // Ops of arith and math on whole tensors.
   pm.addPass(createConvertElementwiseToLinalgPass());
   if (isHopper(options))
@@ -64,12 +55,7 @@ void structured::buildCudaTensorPipeline(OpPassManager &pm,
   gblr.vectorBits = 256;
   pm.addPass(createGblrToBlockSparse(gblr));
   addCleanup(pm);
-  pm.addPass(createFoldIntoContractions());
-  pm.addPass(createLinalgFoldUnitExtentDimsPass());
-  addCleanup(pm);
-  pm.addPass(createFoldIntoContractions());
-  pm.addPass(createFuseElementwise());
-  addCleanup(pm);
+  addTensorFusion(pm);
   if (options.mergeSiblings) {
     pm.addPass(createMergeSiblings());
     addCleanup(pm);
@@ -84,14 +70,7 @@ void structured::buildCudaBufferPipeline(OpPassManager &pm,
   // Tensors to buffers.
   pm.addPass(createWriteInPlace());
   pm.addPass(createCloneFills());
-  pm.addPass(bufferization::createEmptyTensorEliminationPass());
-  bufferization::OneShotBufferizePassOptions bufferize;
-  bufferize.bufferizeFunctionBoundaries = true;
-  bufferize.functionBoundaryTypeConversion =
-      bufferization::LayoutMapOption::IdentityLayoutMap;
-  pm.addPass(bufferization::createOneShotBufferizePass(bufferize));
-  addCleanup(pm);
-  bufferization::buildBufferDeallocationPipeline(pm, {});
+  addBufferization(pm);
   pm.addPass(createConvertBufferizationToMemRefPass());
 
   // Layers to kernels of ours where these are faster, all others and
