@@ -13,8 +13,8 @@
 using namespace mlir;
 using namespace structured;
 
-void structured::contract(ImplicitLocOpBuilder &b, Value lhs, Value rhs,
-                          Value init, ArrayRef<ArrayRef<unsigned>> dims) {
+Value structured::contract(ImplicitLocOpBuilder &b, Value lhs, Value rhs,
+                           Value init, ArrayRef<ArrayRef<unsigned>> dims) {
   unsigned numDims = 0;
   for (ArrayRef<unsigned> operandDims : dims)
     for (unsigned dim : operandDims)
@@ -23,8 +23,14 @@ void structured::contract(ImplicitLocOpBuilder &b, Value lhs, Value rhs,
   for (ArrayRef<unsigned> operandDims : dims)
     maps.push_back(AffineMap::getMultiDimMapWithTargets(numDims, operandDims,
                                                         b.getContext()));
-  linalg::ContractOp::create(b, TypeRange(), ValueRange{lhs, rhs}, init,
-                             b.getAffineMapArrayAttr(maps));
+  TypeRange results;
+  Type type = init.getType();
+  if (isa<TensorType>(type))
+    results = type;
+  auto op =
+      linalg::ContractOp::create(b, results, ValueRange{lhs, rhs}, init,
+                                 b.getAffineMapArrayAttr(maps));
+  return results.empty() ? Value() : op.getResult(0);
 }
 
 Value structured::splitFeatures(ImplicitLocOpBuilder &b, Value matrix,

@@ -2,7 +2,8 @@
 // Exceptions. See LICENSE for license information.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 
-// Parts of layers on memrefs as contractions, for the lowerings to a GPU.
+// Parts of layers as contractions; most of them on memrefs, for the lowerings to
+// a GPU.
 
 #ifndef STRUCTURED_LIB_CONVERSION_LAYERCONTRACTIONS_H
 #define STRUCTURED_LIB_CONVERSION_LAYERCONTRACTIONS_H
@@ -14,9 +15,10 @@
 namespace structured {
 
 /// Adds the product of `lhs` and `rhs` to `init`; `dims` gives the loop of each
-/// dimension of lhs, rhs and init.
-void contract(mlir::ImplicitLocOpBuilder &b, mlir::Value lhs, mlir::Value rhs,
-              mlir::Value init, llvm::ArrayRef<llvm::ArrayRef<unsigned>> dims);
+/// dimension of lhs, rhs and init. Of tensors, the result.
+mlir::Value contract(mlir::ImplicitLocOpBuilder &b, mlir::Value lhs,
+                     mlir::Value rhs, mlir::Value init,
+                     llvm::ArrayRef<llvm::ArrayRef<unsigned>> dims);
 
 /// The matrix [T, b·q] as [T, b, q].
 mlir::Value splitFeatures(mlir::ImplicitLocOpBuilder &b, mlir::Value matrix,

@@ -2,6 +2,8 @@
 // Exceptions. See LICENSE for license information.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 
+#include "LayerContractions.h"
+
 #include "Structured/Conversion/Passes.h"
 #include "Structured/Dialect/Structured/IR/Structured.h"
 #include "Structured/Dialect/Structured/IR/Utils.h"
@@ -22,24 +24,6 @@ namespace structured {
 
 using namespace mlir;
 using namespace structured;
-
-/// Adds the contraction of `lhs` and `rhs` to `init`; `dims` gives the
-/// iteration dimension of each dimension of lhs, rhs and init.
-static Value contract(OpBuilder &builder, Location loc, Value lhs, Value rhs,
-                      Value init, ArrayRef<ArrayRef<unsigned>> dims) {
-  unsigned numDims = 0;
-  for (ArrayRef<unsigned> operandDims : dims)
-    for (unsigned dim : operandDims)
-      numDims = std::max(numDims, dim + 1);
-  SmallVector<AffineMap> maps;
-  for (ArrayRef<unsigned> operandDims : dims)
-    maps.push_back(AffineMap::getMultiDimMapWithTargets(numDims, operandDims,
-                                                        builder.getContext()));
-  return linalg::ContractOp::create(builder, loc, init.getType(),
-                                    ValueRange{lhs, rhs}, init,
-                                    builder.getAffineMapArrayAttr(maps))
-      .getResult(0);
-}
 
 /// `init` in f32; the caller rounds the sum with `castTensorElements`.
 static Value accumulator(OpBuilder &builder, StructuredLayerOpInterface op) {
@@ -96,6 +80,7 @@ struct LowerBlast final : LayerPattern<BlastMatmulOp> {
 
   Value lower(BlastMatmulOp op, OpBuilder &builder, Value init) const override {
     Location loc = op.getLoc();
+    ImplicitLocOpBuilder b(loc, builder);
     Type f32 = builder.getF32Type();
     OpFoldResult tokens = tensor::getMixedSize(builder, loc, init, 0);
     OpFoldResult bOut = tensor::getMixedSize(builder, loc, op.getU(), 0);
@@ -108,20 +93,20 @@ struct LowerBlast final : LayerPattern<BlastMatmulOp> {
                       {tensor::getMixedSize(builder, loc, op.getInput(), 0),
                        bIn, builder.getIndexAttr(op.getQ())});
     Value y = createZeroTensor(builder, loc, {bIn, tokens, rank}, f32);
-    y = contract(builder, loc, x, op.getVt(), y,
+    y = contract(b, x, op.getVt(), y,
                  {/*x [t,j,q]=*/{1, 0, 3}, /*vt [j,r,q]=*/{0, 2, 3},
                   /*y [j,t,r]=*/{0, 1, 2}});
 
     // Z[i,t,ρ] = Σ_j S[i,j,ρ] Y[j,t,ρ]
     Value z = createZeroTensor(builder, loc, {bOut, tokens, rank}, f32);
-    z = contract(builder, loc, op.getS(), y, z,
+    z = contract(b, op.getS(), y, z,
                  {/*s [i,j,r]=*/{0, 3, 2}, /*y [j,t,r]=*/{3, 1, 2},
                   /*z [i,t,r]=*/{0, 1, 2}});
 
     // O[t,i,p'] = init[t,i,p'] + Σ_ρ Z[i,t,ρ] U[i,p',ρ]
     Value o = splitFeatures(builder, loc, init,
                             {tokens, bOut, builder.getIndexAttr(op.getP())});
-    o = contract(builder, loc, z, op.getU(), o,
+    o = contract(b, z, op.getU(), o,
                  {/*z [i,t,r]=*/{0, 1, 3}, /*u [i,p,r]=*/{0, 2, 3},
                   /*o [t,i,p]=*/{1, 0, 2}});
     return tensor::CollapseShapeOp::create(
@@ -299,7 +284,8 @@ private:
                      builder, loc, op.getInput(),
                      ArrayRef<OpFoldResult>{zero, offset},
                      ArrayRef<OpFoldResult>{tokens, size}, strides);
-                 a = contract(builder, loc, x, v, a, {{0, 2}, {1, 2}, {0, 1}});
+                 ImplicitLocOpBuilder b(loc, builder);
+                 a = contract(b, x, v, a, {{0, 2}, {1, 2}, {0, 1}});
                });
     // O[t,a] += Σ_ρ A[t,ρ] u[ρ,a] over the component's rows
     forEachRun(builder, loc, op.getU(), rank, rows,
@@ -308,7 +294,8 @@ private:
                  SmallVector<OpFoldResult> sizes = {tokens, size};
                  Value o = tensor::ExtractSliceOp::create(
                      builder, loc, sum, offsets, sizes, strides);
-                 o = contract(builder, loc, a, u, o, {{0, 2}, {2, 1}, {0, 1}});
+                 ImplicitLocOpBuilder b(loc, builder);
+                 o = contract(b, a, u, o, {{0, 2}, {2, 1}, {0, 1}});
                  sum = tensor::InsertSliceOp::create(builder, loc, o, sum,
                                                      offsets, sizes, strides);
                });
