@@ -14,22 +14,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define CHECK(condition)                                                       \
-  do {                                                                         \
-    if (!(condition)) {                                                        \
-      fprintf(stderr, "line %d: %s; last errors: %s; %s\n", __LINE__,          \
-              #condition, structuredGetLastError(),                            \
-              structuredRtGetLastError());                                     \
-      exit(1);                                                                 \
-    }                                                                          \
-  } while (0)
-
-/* A call that must fail, with an error that contains `text`. */
-#define CHECK_FAILS(call, text)                                                \
-  do {                                                                         \
-    CHECK((call) != 0);                                                        \
-    CHECK(strstr(structuredGetLastError(), text));                             \
-  } while (0)
+#define LAST_ERROR structuredGetLastError()
+#include "../../Inputs/check.h"
 
 /* y = x·[[1,0,-2],[.5,.5,.5]]ᵀ */
 static const char *text =

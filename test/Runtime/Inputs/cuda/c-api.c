@@ -13,21 +13,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define CHECK(condition)                                                       \
-  do {                                                                         \
-    if (!(condition)) {                                                        \
-      fprintf(stderr, "line %d: %s; last error: %s\n", __LINE__, #condition,   \
-              structuredRtGetLastError());                                     \
-      exit(1);                                                                 \
-    }                                                                          \
-  } while (0)
-
-/* A call that must fail, with an error that contains `text`. */
-#define CHECK_FAILS(call, text)                                                \
-  do {                                                                         \
-    CHECK((call) != 0);                                                        \
-    CHECK(strstr(structuredRtGetLastError(), text));                           \
-  } while (0)
+#define LAST_ERROR structuredRtGetLastError()
+#include "../../../Inputs/check.h"
 
 /* DLPack's structs. */
 typedef struct DLManagedTensor {
