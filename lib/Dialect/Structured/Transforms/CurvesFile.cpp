@@ -72,17 +72,11 @@ static Result<LayerCurves> readLayer(const json::Value &value) {
 
 Result<std::vector<LayerCurves>>
 structured::readCurvesFile(const std::string &path) {
-  Result<json::Value> value = readJsonFile(path);
-  if (!value)
-    return Error{value.error()};
-  const json::Object *object = value->getAsObject();
-  const json::Array *layers = object ? object->getArray("layers") : nullptr;
-  if (!layers || object->getInteger("version") != 1)
-    return Error{"'" + path +
-                 "' is no file of error curves of version 1: it must be an "
-                 "object with 'version': 1 and the array 'layers'"};
+  Result<json::Object> object = readLayersFile(path, "file of error curves");
+  if (!object)
+    return Error{object.error()};
   std::vector<LayerCurves> result;
-  for (auto [index, entry] : llvm::enumerate(*layers)) {
+  for (auto [index, entry] : llvm::enumerate(*object->getArray("layers"))) {
     Result<LayerCurves> layer = readLayer(entry);
     if (!layer)
       return Error{"'" + path + "': entry " + std::to_string(index) + " " +

@@ -45,6 +45,20 @@ Result<llvm::json::Value> structured::readJsonFile(const std::string &path) {
   return std::move(*json);
 }
 
+Result<llvm::json::Object>
+structured::readLayersFile(const std::string &path, const std::string &what) {
+  Result<llvm::json::Value> value = readJsonFile(path);
+  if (!value)
+    return Error{value.error()};
+  llvm::json::Object *object = value->getAsObject();
+  if (!object || !object->getArray("layers") ||
+      object->getInteger("version") != 1)
+    return Error{"'" + path + "' is no " + what +
+                 " of version 1: it must be an object with 'version': 1 and "
+                 "the array 'layers'"};
+  return std::move(*object);
+}
+
 Result<void> structured::writeJsonFile(const std::string &path,
                                        const llvm::json::Value &value) {
   auto fail = [&](const std::string &reason) {

@@ -82,21 +82,15 @@ static Result<LayerPlan> readEntry(const json::Value &value) {
 
 Result<std::vector<LayerPlan>>
 structured::readPlanFile(const std::string &path) {
-  Result<json::Value> value = readJsonFile(path);
-  if (!value)
-    return Error{value.error()};
-  const json::Object *object = value->getAsObject();
-  const json::Array *layers = object ? object->getArray("layers") : nullptr;
-  if (!layers || object->getInteger("version") != 1)
-    return Error{"'" + path +
-                 "' is no plan file of version 1: it must be an object with "
-                 "'version': 1 and the array 'layers'"};
+  Result<json::Object> object = readLayersFile(path, "plan file");
+  if (!object)
+    return Error{object.error()};
   for (const auto &[key, unused] : *object)
     if (key != "version" && key != "layers" && key != "allocation")
       return Error{"'" + path + "' has the unknown key '" + key.str() + "'"};
   std::vector<LayerPlan> plan;
   llvm::StringSet<> seen;
-  for (auto [index, entry] : llvm::enumerate(*layers)) {
+  for (auto [index, entry] : llvm::enumerate(*object->getArray("layers"))) {
     Result<LayerPlan> layer = readEntry(entry);
     if (!layer)
       return Error{"'" + path + "': entry " + std::to_string(index) + " " +
