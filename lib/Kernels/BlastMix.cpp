@@ -405,19 +405,13 @@ void BlastMixBuilder::consume(Value warpgroup) {
 
 void BlastMixBuilder::waitForKept(Value parity) {
   b.wait(kept, parity);
-  if (schedule.split > 1) {
-    // Each launch adds the number of blocks.
-    Value counter = b.offset(counters, b.mul(group, 4));
-    Value before = b.atomicAdd(counter, b.i32(1));
-    Value target =
-        b.mul(b.add(b.div(before, schedule.split), 1), schedule.split);
-    b.repeatUntil({}, [&]() -> SmallVector<Value> {
-      Value ahead = b.sub(b.loadAcquire(counter), target);
-      return {
-          arith::CmpIOp::create(b, arith::CmpIPredicate::sge, ahead, b.i32(0))};
-    });
-  }
-  b.fenceGlobalWrites();
+  if (schedule.split == 1)
+    return b.fenceGlobalWrites();
+  // Each launch adds the number of blocks.
+  Value counter = b.offset(counters, b.mul(group, 4));
+  Value before = b.atomicAdd(counter, b.i32(1));
+  b.waitForCount(counter, b.mul(b.add(b.div(before, schedule.split), 1),
+                                schedule.split));
 }
 
 BlastMixBuilder::Words BlastMixBuilder::packPart(ArrayRef<Value> product,

@@ -305,19 +305,15 @@ void HopperBuilder::waitForPreviousProducts() {
 Value HopperBuilder::waitForProducts(Value accumulators) {
   // The accumulators go through the instruction, so that nothing that reads
   // them is moved before it.
-  auto type = cast<LLVM::LLVMStructType>(accumulators.getType());
-  size_t count = type.getBody().size();
+  SmallVector<Value> operands = getElements(accumulators);
+  size_t count = operands.size();
   std::string constraints;
-  SmallVector<Value> operands;
-  for (size_t i = 0; i < count; ++i) {
+  for (size_t i = 0; i < count; ++i)
     constraints += "=f,";
-    operands.push_back(LLVM::ExtractValueOp::create(*this, accumulators,
-                                                    ArrayRef<int64_t>(i)));
-  }
   for (size_t i = 0; i < count; ++i)
     constraints += std::to_string(i) + ",";
   constraints += "~{memory}";
-  return inlineAsm(type, "wgmma.wait_group.sync.aligned 0;", constraints,
+  return inlineAsm(accumulators.getType(), "wgmma.wait_group.sync.aligned 0;", constraints,
                    operands);
 }
 Value HopperBuilder::zeroAccumulators(int64_t n) {
@@ -386,17 +382,20 @@ SmallVector<Value> HopperBuilder::loadMatrices(Value address, int64_t count) {
     constraints += "=r,";
   auto type = LLVM::LLVMStructType::getLiteral(
       getContext(), SmallVector<Type>(count, getI32Type()));
-  Value loaded =
-      inlineAsm(type, text, constraints + "r,~{memory}", {toInt(address)});
-  SmallVector<Value> matrices;
-  for (int64_t i = 0; i < count; ++i)
-    matrices.push_back(
-        LLVM::ExtractValueOp::create(*this, loaded, ArrayRef<int64_t>(i)));
-  return matrices;
+  return getElements(
+      inlineAsm(type, text, constraints + "r,~{memory}", {toInt(address)}));
 }
 
 Value HopperBuilder::extract(Value vector, int64_t index) {
   return LLVM::ExtractElementOp::create(*this, vector, i32(index));
+}
+SmallVector<Value> HopperBuilder::getElements(Value structure) {
+  auto type = cast<LLVM::LLVMStructType>(structure.getType());
+  SmallVector<Value> elements;
+  for (size_t i = 0; i < type.getBody().size(); ++i)
+    elements.push_back(LLVM::ExtractValueOp::create(
+        *this, structure, ArrayRef<int64_t>(static_cast<int64_t>(i))));
+  return elements;
 }
 Value HopperBuilder::interleave(Value a, Value b, bool upper) {
   return NVVM::PermuteOp::create(*this, getI32Type(), a, b,
@@ -423,13 +422,9 @@ std::array<Value, 4> HopperBuilder::multiplySmall(ValueRange a, ValueRange b,
       getContext(), SmallVector<Type>(4, getF32Type()));
   // It has side effects, so that it is not moved to where only some lanes use
   // its result; structured-kernels-to-ptx sees to the rest.
-  Value results =
-      inlineAsm(type4, text, "=f,=f,=f,=f,r,r,r,r,r,r,f,f,f,f", operands);
-  std::array<Value, 4> elements;
-  for (int64_t i = 0; i < 4; ++i)
-    elements[i] =
-        LLVM::ExtractValueOp::create(*this, results, ArrayRef<int64_t>(i));
-  return elements;
+  SmallVector<Value> elements = getElements(
+      inlineAsm(type4, text, "=f,=f,=f,=f,r,r,r,r,r,r,f,f,f,f", operands));
+  return {elements[0], elements[1], elements[2], elements[3]};
 }
 
 Value HopperBuilder::shuffleXor(Value value, int64_t mask) {
@@ -460,12 +455,7 @@ SmallVector<Value> HopperBuilder::loadGlobal(Value pointer, Value valid,
   }
   auto type4 = LLVM::LLVMStructType::getLiteral(
       getContext(), SmallVector<Type>(4, getI32Type()));
-  Value results = inlineAsm(type4, load, constraints, operands);
-  SmallVector<Value> words;
-  for (int64_t i = 0; i < 4; ++i)
-    words.push_back(
-        LLVM::ExtractValueOp::create(*this, results, ArrayRef<int64_t>(i)));
-  return words;
+  return getElements(inlineAsm(type4, load, constraints, operands));
 }
 void HopperBuilder::storeGlobal(ArrayRef<Value> words, Value pointer) {
   SmallVector<Value> operands{pointer};
@@ -496,12 +486,9 @@ std::pair<Value, Value> HopperBuilder::loadRelaxed(Value pointer, Value valid,
   }
   auto type2 = LLVM::LLVMStructType::getLiteral(getContext(),
                                                 {getI64Type(), getI64Type()});
-  Value results = inlineAsm(type2, load, constraints, operands);
-  Value first =
-      LLVM::ExtractValueOp::create(*this, results, ArrayRef<int64_t>(0));
-  Value second =
-      LLVM::ExtractValueOp::create(*this, results, ArrayRef<int64_t>(1));
-  return {first, second};
+  SmallVector<Value> words =
+      getElements(inlineAsm(type2, load, constraints, operands));
+  return {words[0], words[1]};
 }
 void HopperBuilder::storeRelaxed(Value low, Value high, Value pointer) {
   inlineAsm(Type(),
@@ -540,13 +527,9 @@ void HopperBuilder::waitForCount(Value pointer, Value count) {
 SmallVector<Value> HopperBuilder::loadShared(Value address) {
   auto type4 = LLVM::LLVMStructType::getLiteral(
       getContext(), SmallVector<Type>(4, getI32Type()));
-  Value loaded = inlineAsm(type4, "ld.shared.v4.b32 {$0, $1, $2, $3}, [$4];",
-                           "=r,=r,=r,=r,r,~{memory}", {toInt(address)});
-  SmallVector<Value> words;
-  for (int64_t i = 0; i < 4; ++i)
-    words.push_back(
-        LLVM::ExtractValueOp::create(*this, loaded, ArrayRef<int64_t>(i)));
-  return words;
+  return getElements(
+      inlineAsm(type4, "ld.shared.v4.b32 {$0, $1, $2, $3}, [$4];",
+                "=r,=r,=r,=r,r,~{memory}", {toInt(address)}));
 }
 void HopperBuilder::storeShared(ValueRange words, Value address) {
   SmallVector<Value> operands{toInt(address)};

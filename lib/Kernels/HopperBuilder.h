@@ -143,6 +143,8 @@ public:
 
   /// Element `index` of a vector.
   Value extract(Value vector, int64_t index);
+  /// The elements of a structure: accumulators, or what inline assembly gives.
+  llvm::SmallVector<Value> getElements(Value structure);
   /// The lower (or, if `upper`, the upper) halves of `a` and of `b`, in this
   /// order.
   Value interleave(Value a, Value b, bool upper);

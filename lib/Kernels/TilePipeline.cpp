@@ -141,11 +141,7 @@ TilePipeline::consume(Value warpgroup, SmallVector<Value> &ring, Value steps) {
   Value accumulators = b.waitForProducts(carried[2]);
   release(stageRing.getPrevious(carried[0]), isFirstLane);
   ring = {carried[0], carried[1]};
-  SmallVector<Value> elements;
-  for (int64_t i = 0; i < shape.getAccumulators(); ++i)
-    elements.push_back(
-        LLVM::ExtractValueOp::create(b, accumulators, ArrayRef<int64_t>(i)));
-  return elements;
+  return b.getElements(accumulators);
 }
 
 void TilePipeline::store(
