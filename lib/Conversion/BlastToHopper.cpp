@@ -71,6 +71,12 @@ static bool isParameter(Value buffer) {
          function.getArgAttr(argument.getArgNumber(), kParameterAttrName);
 }
 
+/// Why a layer is left to the library.
+static std::string getLibraryReason(int64_t tokens) {
+  return "for " + std::to_string(tokens) +
+         " tokens the library's products are faster";
+}
+
 namespace {
 struct BlastToHopper : structured::impl::BlastToHopperBase<BlastToHopper> {
   using BlastToHopperBase::BlastToHopperBase;
@@ -108,11 +114,10 @@ private:
     std::string noDecode;
     if (tokens &&
         *tokens <= std::min(kMaxDecodeTokens, maxDecodeTokens.getValue())) {
-      if (getFastest(problem, *tokens, kDecode) == kLibraryImplementation)
-        noDecode = "for " + std::to_string(*tokens) +
-                   " tokens the library's products are faster";
-      else
-        noDecode = lowerDecode(op, problem, {*tokens, multiprocessors});
+      noDecode =
+          getFastest(problem, *tokens, kDecode) == kLibraryImplementation
+              ? getLibraryReason(*tokens)
+              : lowerDecode(op, problem, {*tokens, multiprocessors});
       if (noDecode.empty())
         return "";
     }
@@ -131,10 +136,7 @@ private:
       fastest = getFastest(problem, expected, possible);
     }
     if (fastest == kLibraryImplementation)
-      return !noDecode.empty()
-                 ? noDecode
-                 : "for " + std::to_string(expected) +
-                       " tokens the library's products are faster";
+      return !noDecode.empty() ? noDecode : getLibraryReason(expected);
     if (!fastest && tokens && *tokens < minTokens)
       return !noDecode.empty()
                  ? noDecode
@@ -241,8 +243,8 @@ private:
     for (unsigned i = 0; i < operands.size(); ++i)
       arguments.push_back(launch.getPointer(launch.getOperand(i)));
     int64_t blocks = getBlastDecodeBlocks(problem, schedule);
-    arguments.push_back(launch.getScratch(
-        numScratches++, getBlastDecodeScratch(problem, schedule), blocks));
+    arguments.push_back(
+        launch.getScratch(getBlastDecodeScratch(problem, schedule), blocks));
     launch.launch(kernels, kernel, arguments, blocks, isProgrammatic);
     return launch.function;
   }
@@ -294,7 +296,7 @@ private:
     }
     int64_t tiles = getBlastMixTiles(problem, schedule, *numTokens);
     int64_t blocks = tiles * schedule.split;
-    arguments.push_back(launch.getScratch(numScratches++, 4 * tiles, blocks));
+    arguments.push_back(launch.getScratch(4 * tiles, blocks));
     arguments.push_back(launch.int32(*numTokens));
     launch.launch(kernels, kernel, arguments, blocks,
                   /*isProgrammatic=*/false);
@@ -321,7 +323,6 @@ private:
   }
 
   LaunchFunctions functions;
-  int64_t numScratches = 0;
   std::optional<LayerCosts> table;
 };
 } // namespace

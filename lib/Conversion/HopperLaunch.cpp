@@ -86,18 +86,14 @@ void LaunchBuilder::launch(gpu::GPUModuleOp kernels, const Kernel &kernel,
   launch(kernels, kernel, arguments, blocks);
 }
 
-Value LaunchBuilder::getScratch(int64_t number, int64_t bytes, int64_t blocks) {
+Value LaunchBuilder::getScratch(int64_t bytes, int64_t blocks) {
+  int64_t number = 0;
+  module.walk(
+      [&](func::CallOp call) { number += call.getCallee() == kScratch; });
   SmallVector<Value> arguments{int64(number), int64(bytes), int32(blocks)};
   func::FuncOp scratch = declare(kScratch, ValueRange(arguments).getTypes(),
                                  LLVM::LLVMPointerType::get(b.getContext()));
   return func::CallOp::create(b, scratch, arguments).getResult(0);
-}
-
-Value LaunchBuilder::getScratch(int64_t bytes) {
-  int64_t number = 0;
-  module.walk(
-      [&](func::CallOp call) { number += call.getCallee() == kScratch; });
-  return getScratch(number, bytes, /*blocks=*/0);
 }
 
 void LaunchBuilder::launch(gpu::GPUModuleOp kernels, const Kernel &kernel,

@@ -49,13 +49,10 @@ public:
               std::optional<int64_t> maxBlocks = std::nullopt);
 
   /// Memory that launches keep data in from one to the next, zeroed before the
-  /// first, for a kernel whose `blocks` wait for each other. Each such kernel
-  /// of a module has a `number`.
-  mlir::Value getScratch(int64_t number, int64_t bytes, int64_t blocks);
-
-  /// The same, numbered after all there are in the module, for a kernel whose
-  /// blocks may run at any time.
-  mlir::Value getScratch(int64_t bytes);
+  /// first, numbered after all that there is in the module. If the kernel's
+  /// blocks wait for each other, there are `blocks` of them; 0: they may run at
+  /// any time.
+  mlir::Value getScratch(int64_t bytes, int64_t blocks = 0);
 
   /// Launches `kernel` on `blocks`; with `isProgrammatic` it may begin before
   /// the kernel before it has ended.
