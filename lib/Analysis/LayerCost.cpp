@@ -296,6 +296,20 @@ LayerCosts::interpolateRatio(const Implementation &implementation,
   return interpolate(overArea, own[0]);
 }
 
+bool LayerCosts::Implementation::hasBlocksAround(
+    const LayerSizes &layer) const {
+  auto getBlocks = [](const LayerSizes &sizes) {
+    return sizes.bOut * sizes.bIn;
+  };
+  int64_t blocks = getBlocks(layer);
+  bool fewer = false, more = false;
+  for (const MeasuredLayer &measured : layers) {
+    fewer |= getBlocks(measured.sizes) <= blocks;
+    more |= getBlocks(measured.sizes) >= blocks;
+  }
+  return fewer && more;
+}
+
 std::optional<double> LayerCosts::estimate(llvm::StringRef name,
                                            const LayerSizes &layer,
                                            int64_t count) const {
@@ -306,14 +320,14 @@ std::optional<double> LayerCosts::estimate(llvm::StringRef name,
   if (name != kBlastImplementation || layer.bOut == 0)
     return std::nullopt;
   std::optional<double> best, bestMeasured;
-  for (const auto &[other, implementation] : implementations)
+  for (const auto &[unused, implementation] : implementations)
     if (std::optional<double> seconds =
             estimate(implementation, layer, count)) {
       auto improve = [&](std::optional<double> &least) {
         least = least ? std::min(*least, *seconds) : *seconds;
       };
       improve(best);
-      if (isMeasured(other, layer, count))
+      if (implementation.hasBlocksAround(layer))
         improve(bestMeasured);
     }
   return bestMeasured ? bestMeasured : best;
@@ -363,20 +377,9 @@ std::optional<double> LayerCosts::estimate(const Implementation &implementation,
 bool LayerCosts::isMeasured(llvm::StringRef name, const LayerSizes &layer,
                             int64_t count) const {
   auto found = implementations.find(name.str());
-  if (found == implementations.end() || !estimate(found->second, layer, count))
-    return false;
-  auto getBlocks = [](const LayerSizes &sizes) {
-    return sizes.bOut * sizes.bIn;
-  };
-  int64_t blocks = getBlocks(layer);
-  const std::vector<MeasuredLayer> &layers = found->second.layers;
-  return llvm::any_of(layers,
-                      [&](const MeasuredLayer &measured) {
-                        return getBlocks(measured.sizes) <= blocks;
-                      }) &&
-         llvm::any_of(layers, [&](const MeasuredLayer &measured) {
-           return getBlocks(measured.sizes) >= blocks;
-         });
+  return found != implementations.end() &&
+         found->second.hasBlocksAround(layer) &&
+         estimate(found->second, layer, count);
 }
 
 std::optional<LayerEstimate>

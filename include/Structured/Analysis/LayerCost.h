@@ -134,6 +134,8 @@ private:
     int64_t multiple = 1;
     bool isDense = false;
     std::vector<MeasuredLayer> layers;
+    /// Whether it was measured with as few and with as many blocks.
+    bool hasBlocksAround(const LayerSizes &layer) const;
   };
 
   double getRoofline(const Implementation &implementation,
