@@ -15,12 +15,9 @@ its next tile must not reach what it still reads of the last."""
 import sys
 from pathlib import Path
 
-import numpy as np
-
 sys.path.insert(0, str(Path(__file__).resolve().parent / "Inputs"))
-from halves import check_layers
+from halves import check_layers, check_runs
 from layers import blast
-from structured.runtime import Module
 
 kernel = sys.argv.pop(1)
 LAYERS = []
@@ -38,14 +35,4 @@ for dtype in ("f16", "bf16"):
                blast([300], 2, 2, 40, 72, 64, dtype, zero_init=True, factors_as_inputs=True)]
 MANY_TILES = blast([8192], 8, 8, 128, 128, 1016, "f16", zero_init=True)
 check_layers([*LAYERS, MANY_TILES], [f"--blast-kernel={kernel}"])
-
-half, directory = sys.argv[1:]
-if half == "run":
-    module = Module.load(Path(directory) / "model.so")
-    generator = np.random.default_rng(5)
-    inputs = [generator.standard_normal((8192, 1024)).astype(np.float16) for _ in range(3)]
-    first = [module(x, entry=MANY_TILES.name)[0].copy() for x in inputs]
-    for run in range(60):
-        result, = module(inputs[run % 3], entry=MANY_TILES.name)
-        assert result.tobytes() == first[run % 3].tobytes(), run
-    print("all runs agree")
+check_runs(MANY_TILES.name, (8192, 1024), 60)

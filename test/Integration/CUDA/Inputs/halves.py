@@ -14,9 +14,12 @@ import json
 import sys
 from pathlib import Path
 
+import numpy as np
+
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE.parents[1] / "CPU"), str(HERE.parents[1] / "CPU" / "Inputs")]
 from harness import ROUNDOFF, Module, safetensors_entries, to_bits
+from structured import runtime
 
 
 def compile_module(mlir, directory, weights=None, options=()):
@@ -106,3 +109,19 @@ def check_layers(layers, options=(), run_options=()):
         is_narrow = rounds and layer.dtype != "f32"
         layer.check(module, "", more=10 * ROUNDOFF[layer.dtype] if is_narrow else 0)
     print(f"{len(layers)} layers agree")
+
+
+def check_runs(entry, shape, runs):
+    """A further test of an entry of one f16 input: the same input gives the same bits
+    in many runs, three inputs by turns."""
+    half, directory = sys.argv[1:]
+    if half == "compile":
+        return
+    module = runtime.Module.load(Path(directory) / "model.so")
+    generator = np.random.default_rng(5)
+    inputs = [generator.standard_normal(shape).astype(np.float16) for _ in range(3)]
+    first = [module(x, entry=entry)[0].copy() for x in inputs]
+    for run in range(runs):
+        result, = module(inputs[run % 3], entry=entry)
+        assert result.tobytes() == first[run % 3].tobytes(), run
+    print("all runs agree")
