@@ -114,10 +114,9 @@ private:
     std::string noDecode;
     if (tokens &&
         *tokens <= std::min(kMaxDecodeTokens, maxDecodeTokens.getValue())) {
-      noDecode =
-          getFastest(problem, *tokens, kDecode) == kLibraryImplementation
-              ? getLibraryReason(*tokens)
-              : lowerDecode(op, problem, {*tokens, multiprocessors});
+      noDecode = getFastest(problem, *tokens, kDecode) == kLibraryImplementation
+                     ? getLibraryReason(*tokens)
+                     : lowerDecode(op, problem, {*tokens, multiprocessors});
       if (noDecode.empty())
         return "";
     }
@@ -150,7 +149,8 @@ private:
       return *noMix;
 
     LocBuilder b(op.getLoc(), op);
-    Value z = allocateRanks(b, op, op.getBOut(), /*isZero=*/false);
+    Value z = allocateRanks(b, op, op.getBOut(), /*isZero=*/false,
+                            getBlastPitchZ(problem));
     if (isFused) {
       Value y = allocateScratch(b, problem, schedule, tokens, z);
       SmallVector<Value> operands{op.getInput(), op.getVt(), op.getS(), z, y};
@@ -168,7 +168,7 @@ private:
       });
       memref::DeallocOp::create(b, y);
     }
-    addBlastStage3(b, op, z);
+    addBlastStage3(b, op, takeRanks(b, z, problem.rank));
     memref::DeallocOp::create(b, z);
     op.erase();
     return "";
@@ -313,12 +313,12 @@ private:
                          problem.elementType);
     int64_t rows = getMixRows(problem);
     Value y = launch.getOperand(0), z = launch.getOperand(2);
-    launch.launch(kernels, kernel,
-                  {launch.getRanksMap(y, {64, rows, problem.bIn}),
-                   launch.getRanksMap(z, {64, rows, problem.bOut}),
-                   launch.getPointer(launch.getOperand(1))},
-                  launch.getSize(y, 1), rows,
-                  llvm::divideCeil(problem.rank, 64));
+    launch.launch(
+        kernels, kernel,
+        {launch.getRanksMap(y, problem.rank, {64, rows, problem.bIn}),
+         launch.getRanksMap(z, problem.rank, {64, rows, problem.bOut}),
+         launch.getPointer(launch.getOperand(1))},
+        launch.getSize(y, 1), rows, llvm::divideCeil(problem.rank, 64));
     return launch.function;
   }
 

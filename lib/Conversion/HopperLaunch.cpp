@@ -62,10 +62,11 @@ Value LaunchBuilder::getTensorMap(Value memref, std::array<Value, 3> sizes,
   return func::CallOp::create(b, encode, arguments).getResult(0);
 }
 
-Value LaunchBuilder::getRanksMap(Value memref, std::array<int64_t, 3> box) {
-  Value r = getSize(memref, 2), tokens = getSize(memref, 1);
-  return getTensorMap(memref, {r, tokens, getSize(memref, 0)},
-                      {r, arith::MulIOp::create(b, r, tokens)}, box);
+Value LaunchBuilder::getRanksMap(Value memref, int64_t rank,
+                                 std::array<int64_t, 3> box) {
+  Value pitch = getSize(memref, 2), tokens = getSize(memref, 1);
+  return getTensorMap(memref, {int64(rank), tokens, getSize(memref, 0)},
+                      {pitch, arith::MulIOp::create(b, pitch, tokens)}, box);
 }
 
 void LaunchBuilder::launch(gpu::GPUModuleOp kernels, const Kernel &kernel,

@@ -37,8 +37,9 @@ public:
                            std::array<mlir::Value, 2> strides,
                            std::array<int64_t, 3> box);
 
-  /// That of [blocks, T, r], as it is stored.
-  mlir::Value getRanksMap(mlir::Value memref, std::array<int64_t, 3> box);
+  /// That of the first `rank` of the last dimension of [blocks, T, pitch].
+  mlir::Value getRanksMap(mlir::Value memref, int64_t rank,
+                          std::array<int64_t, 3> box);
 
   /// Launches `kernel` on as many blocks as there are multiprocessors, or
   /// tiles: `tilesPerRow` for each `rows` of the `tokens` (i64), which are the

@@ -27,9 +27,8 @@ Value structured::contract(ImplicitLocOpBuilder &b, Value lhs, Value rhs,
   Type type = init.getType();
   if (isa<TensorType>(type))
     results = type;
-  auto op =
-      linalg::ContractOp::create(b, results, ValueRange{lhs, rhs}, init,
-                                 b.getAffineMapArrayAttr(maps));
+  auto op = linalg::ContractOp::create(b, results, ValueRange{lhs, rhs}, init,
+                                       b.getAffineMapArrayAttr(maps));
   return results.empty() ? Value() : op.getResult(0);
 }
 
@@ -43,14 +42,15 @@ Value structured::splitFeatures(ImplicitLocOpBuilder &b, Value matrix,
 }
 
 Value structured::allocateRanks(ImplicitLocOpBuilder &b, BlastMatmulOp op,
-                                int64_t blocks, bool isZero) {
+                                int64_t blocks, bool isZero, int64_t pitch) {
   auto input = cast<MemRefType>(op.getInput().getType());
   int64_t tokens = input.getDimSize(0);
   SmallVector<Value> dynamicSizes;
   if (ShapedType::isDynamic(tokens))
     dynamicSizes.push_back(memref::DimOp::create(b, op.getInput(), int64_t(0)));
   auto type =
-      MemRefType::get({blocks, tokens, op.getRank()}, input.getElementType());
+      MemRefType::get({blocks, tokens, std::max<int64_t>(pitch, op.getRank())},
+                      input.getElementType());
   Value buffer = memref::AllocOp::create(b, type, dynamicSizes);
   if (isZero) {
     Value zero =
@@ -58,6 +58,19 @@ Value structured::allocateRanks(ImplicitLocOpBuilder &b, BlastMatmulOp op,
     linalg::FillOp::create(b, zero, buffer);
   }
   return buffer;
+}
+
+Value structured::takeRanks(ImplicitLocOpBuilder &b, Value buffer,
+                            int64_t rank) {
+  auto type = cast<MemRefType>(buffer.getType());
+  if (type.getDimSize(2) == rank)
+    return buffer;
+  SmallVector<OpFoldResult> sizes =
+      memref::getMixedSizes(b, b.getLoc(), buffer);
+  sizes[2] = b.getIndexAttr(rank);
+  return memref::SubViewOp::create(
+      b, buffer, SmallVector<OpFoldResult>(3, b.getIndexAttr(0)), sizes,
+      SmallVector<OpFoldResult>(3, b.getIndexAttr(1)));
 }
 
 void structured::addBlastStage1(ImplicitLocOpBuilder &b, BlastMatmulOp op,

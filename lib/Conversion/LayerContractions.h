@@ -2,8 +2,8 @@
 // Exceptions. See LICENSE for license information.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 
-// Parts of layers as contractions; most of them on memrefs, for the lowerings to
-// a GPU.
+// Parts of layers as contractions; most of them on memrefs, for the lowerings
+// to a GPU.
 
 #ifndef STRUCTURED_LIB_CONVERSION_LAYERCONTRACTIONS_H
 #define STRUCTURED_LIB_CONVERSION_LAYERCONTRACTIONS_H
@@ -25,9 +25,12 @@ mlir::Value splitFeatures(mlir::ImplicitLocOpBuilder &b, mlir::Value matrix,
                           int64_t blocks);
 
 /// A buffer [blocks, T, r] for the Y or the Z of `op`, of its element type,
-/// with zeros in it if `isZero`.
+/// with zeros in it if `isZero`; [blocks, T, pitch] if that is more.
 mlir::Value allocateRanks(mlir::ImplicitLocOpBuilder &b, BlastMatmulOp op,
-                          int64_t blocks, bool isZero);
+                          int64_t blocks, bool isZero, int64_t pitch = 0);
+/// Its [blocks, T, rank].
+mlir::Value takeRanks(mlir::ImplicitLocOpBuilder &b, mlir::Value buffer,
+                      int64_t rank);
 
 /// The first stage of `op`: Y[j, t, ρ] += Σ_q' X[t, j, q'] Vt[j, ρ, q'].
 void addBlastStage1(mlir::ImplicitLocOpBuilder &b, BlastMatmulOp op,

@@ -38,6 +38,8 @@ static constexpr int64_t kPair = 2, kQuad = 4;
 /// Ranks that are mixed at a time.
 static constexpr int64_t kPartN = 32;
 static constexpr int64_t kBlocks = kPartN / 8;
+/// A sector of the L2 cache, at which rows of Z begin.
+static constexpr int64_t kSectorBytes = 32;
 /// A tile of S in shared memory: for two block rows, 8 ranks and four block
 /// columns 8 lanes have 16 bytes each.
 static constexpr int64_t kScaleBytes = 128;
@@ -56,6 +58,10 @@ static int64_t getScaleBytes(const BlastProblem &problem,
                              const BlastMixSchedule &schedule) {
   return llvm::divideCeil(problem.bOut, kPair) * (schedule.tileN / 8) *
          llvm::divideCeil(problem.bIn, kQuad) * kScaleBytes;
+}
+
+int64_t structured::getBlastPitchZ(const BlastProblem &problem) {
+  return llvm::alignTo(problem.rank, kSectorBytes / kElementBytes);
 }
 
 int64_t structured::getBlastMixSharedMemory(const BlastProblem &problem,
@@ -410,8 +416,8 @@ void BlastMixBuilder::waitForKept(Value parity) {
   // Each launch adds the number of blocks.
   Value counter = b.offset(counters, b.mul(group, 4));
   Value before = b.atomicAdd(counter, b.i32(1));
-  b.waitForCount(counter, b.mul(b.add(b.div(before, schedule.split), 1),
-                                schedule.split));
+  b.waitForCount(
+      counter, b.mul(b.add(b.div(before, schedule.split), 1), schedule.split));
 }
 
 BlastMixBuilder::Words BlastMixBuilder::packPart(ArrayRef<Value> product,
@@ -627,6 +633,7 @@ Value BlastMixBuilder::getSharedBytes(Value row, Value chunk) {
 
 void BlastMixBuilder::copyOut(Value source, Value i, Value rank, Value row) {
   int64_t chunks = kPartN / 8, rows = 32 / chunks;
+  int64_t rowBytes = getBlastPitchZ(problem) * kElementBytes;
   Value chunk = b.rem(lane, chunks), rowOfLane = b.div(lane, chunks);
   Value column = b.add(rank, b.mul(chunk, 8));
   Value token = b.add(row, rowOfLane);
@@ -635,9 +642,9 @@ void BlastMixBuilder::copyOut(Value source, Value i, Value rank, Value row) {
   };
   Value index = arith::AddIOp::create(
       b, arith::MulIOp::create(b, extend(i), extend(tokens)), extend(token));
-  index = arith::AddIOp::create(
-      b, arith::MulIOp::create(b, index, b.i64(problem.rank * kElementBytes)),
-      extend(b.mul(column, kElementBytes)));
+  index =
+      arith::AddIOp::create(b, arith::MulIOp::create(b, index, b.i64(rowBytes)),
+                            extend(b.mul(column, kElementBytes)));
   Value target = b.offset(z, index);
   // Tokens of the lane's that are there.
   Value count = b.select(b.isLess(column, b.i32(problem.rank)),
@@ -648,7 +655,7 @@ void BlastMixBuilder::copyOut(Value source, Value i, Value rank, Value row) {
       Value words = b.load(
           type,
           b.offset(source, getSharedBytes(b.add(rowOfLane, offset), chunk)));
-      b.store(words, b.offset(target, offset * problem.rank * kElementBytes));
+      b.store(words, b.offset(target, offset * rowBytes));
     });
 }
 

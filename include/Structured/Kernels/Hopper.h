@@ -161,6 +161,10 @@ struct BlastProblem {
   int64_t rank = 0;
 };
 
+/// From a row of Z to the next, in elements: rows begin at multiples of 32
+/// bytes, so that no two of them share a sector of the L2 cache.
+int64_t getBlastPitchZ(const BlastProblem &problem);
+
 /// How the first two stages are cut up.
 struct BlastMixSchedule {
   /// A tile is tileM tokens, 128, by tileN ranks, 64 to 256, of all block
@@ -204,10 +208,10 @@ BlastMixSchedule getBlastMixSchedule(const BlastProblem &problem,
 ///
 /// Arguments: the descriptors, as those of `buildGemm`, of X (q, T, b_in) with
 /// boxes (64, tileM, 1) and of Vt (q, r, b_in) with (64, tileN, 1); pointers to
-/// Z [b_out, T, r], to S [b_out, b_in, r], to `getBlastMixScratch` bytes for
-/// each thread block, and to an i32 for each tile (used if split > 1), zero
-/// before the first launch, which launches at the same time must not share; T
-/// (i32).
+/// Z [b_out, T, r] with rows `getBlastPitchZ` apart, to S [b_out, b_in, r], to
+/// `getBlastMixScratch` bytes for each thread block, and to an i32 for each
+/// tile (used if split > 1), zero before the first launch, which launches at
+/// the same time must not share; T (i32).
 Kernel buildBlastMix(mlir::gpu::GPUModuleOp module, mlir::StringRef name,
                      const BlastProblem &problem,
                      const BlastMixSchedule &schedule);

@@ -66,3 +66,22 @@ func.func @mix(%x: memref<?x256xf16>, %u: memref<4x64x64xf16>,
 // CHECK-DAG: llvm.func @blast_stage2_0(
 // CHECK-DAG: mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32
 // CHECK-DAG: gpu.launch_func @hopper::@blast_stage2_0
+
+// -----
+
+// Rows of Z begin at multiples of 32 bytes.
+
+// CHECK-LABEL: func.func @padded(
+// CHECK: %[[Z:.*]] = memref.alloc() : memref<2x512x80xbf16>
+// CHECK: call @blast_stages12({{.*}}, %[[Z]], %{{.*}})
+// CHECK: %[[RANKS:.*]] = memref.subview %[[Z]][0, 0, 0] [2, 512, 72] [1, 1, 1]
+// CHECK: linalg.contract {{.*}} ins(%[[RANKS]],
+// CHECK: memref.dealloc %[[Z]]
+func.func @padded(%x: memref<512x256xbf16>, %u: memref<2x128x72xbf16>,
+                  %s: memref<2x2x72xbf16>, %vt: memref<2x72x128xbf16>,
+                  %y: memref<512x256xbf16>) {
+  structured.blast.matmul ins(%x, %u, %s, %vt : memref<512x256xbf16>,
+      memref<2x128x72xbf16>, memref<2x2x72xbf16>, memref<2x72x128xbf16>)
+      outs(%y : memref<512x256xbf16>)
+  return
+}
