@@ -39,7 +39,7 @@ static bool isHopper(const CudaPipelineOptions &options) {
 static StringRef getCosts(const CudaPipelineOptions &options) {
   StringRef costs = options.costs.getValue();
   if (costs == "auto")
-    return StringRef(options.chip).starts_with("sm_90") ? "h100" : "";
+    return StringRef(options.chip).starts_with("sm_90") ? "h200" : "";
   return costs == "none" ? "" : costs;
 }
 

@@ -1,7 +1,7 @@
 // RUN: structured-opt %s --structured-to-cuda-tensors 2>&1 | FileCheck %s
 // RUN: structured-opt %s --structured-to-cuda-tensors=costs=none 2>&1 | FileCheck %s --check-prefix=NONE
 // RUN: structured-opt %s --structured-to-cuda-tensors=chip=sm_80 2>&1 | FileCheck %s --check-prefix=NONE
-// RUN: structured-opt %s --structured-to-cpu-tensors=costs=h100 2>&1 | FileCheck %s --check-prefix=CPU
+// RUN: structured-opt %s --structured-to-cpu-tensors=costs=h200 2>&1 | FileCheck %s --check-prefix=CPU
 // RUN: structured-opt %s --structured-to-cpu-tensors 2>&1 | FileCheck %s --check-prefix=CPU-NONE
 // RUN: not structured-opt %s --structured-to-cuda-tensors=costs=missing.json 2>&1 | FileCheck %s --check-prefix=MISSING
 // RUN: not structured-opt %s --structured-to-cuda-buffers=blast-kernel=fastest 2>&1 | FileCheck %s --check-prefix=KERNEL
@@ -26,7 +26,7 @@
 // CPU-SAME: structured.parameter = "u*s*vt", structured.permutation = array<i64: 1, 0>, structured.product
 // CPU-NONE-LABEL: func.func @main
 // CPU-NONE-NOT: structured.product
-// MISSING: error: cost table: 'missing.json' is neither one of h100
+// MISSING: error: cost table: 'missing.json' is neither one of h200
 // KERNEL: Cannot find option named 'fastest'
 // FUSED: @blast_stages12
 // UNFUSED: @blast_stage2

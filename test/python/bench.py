@@ -9,6 +9,7 @@
 modules for CUDA; what it goes on from; bad input. No times are looked at."""
 
 import contextlib
+import dataclasses
 import io
 import json
 import subprocess
@@ -24,6 +25,7 @@ from structured.bench.history import History
 from structured.bench.layers import Layer, grid, groups, ir, parameters
 
 SCRATCH = Path(sys.argv.pop())
+LAYERS = Path(__file__).parents[2] / "benchmarks" / "layers"
 CPU = ["--target", "cpu", "--select", "T=1,3", "size=96x64", "b=2,4", "keep=0.5", "--turns", "1"]
 
 
@@ -191,9 +193,9 @@ class Run(unittest.TestCase):
               "--select", "T=1", "size=4096x4096")
         fails("no measurements", "--report-only", "--plots", SCRATCH / "refused" / "plots")
         fails("name one --device of: ", "--report-only", "--write-costs", SCRATCH / "no.json")
-        fails("--check-costs: name one --device", "--report-only", "--check-costs", "h100")
+        fails("--check-costs: name one --device", "--report-only", "--check-costs", "h200")
         fails("no measurements of BLAST layers on 'a card'", "--report-only", "--check-costs",
-              "h100", "--device", "a card")
+              "h200", "--device", "a card")
         fails("no measurements on 'a card'", "--report-only", "--write-costs",
               SCRATCH / "no.json", "--device", "a card")
         path = SCRATCH / "refused" / "measurements.json"
@@ -212,7 +214,7 @@ class Plan(unittest.TestCase):
         line = lambda t: ["--target", "cpu", "--turns", "1", "--select", f"T={t}", "size=64x32",
                           "b=2", "keep=0.5"]
         plan.write_text(json.dumps([line(1), line(3), line(5)]))
-        script = Path(__file__).parents[2] / "benchmarks" / "layers" / "run_plan.py"
+        script = LAYERS / "run_plan.py"
         run = lambda *arguments: subprocess.run(
             [sys.executable, script, *map(str, arguments)], capture_output=True, text=True)
         self.assertEqual(run("compile", out, plan).returncode, 0)
@@ -272,6 +274,41 @@ class Costs(unittest.TestCase):
         fitted = costs.fit(features, features @ [200, 0.5, -0.25])
         self.assertEqual(fitted[2], 0)
         self.assertTrue((fitted >= 0).all())
+
+    def test_leave_out(self):
+        # Times that a roofline gives exactly are estimated exactly, whatever is left out.
+        rooflines = {"dense": (1e-6, 0, 1e-12), "blast_x": (3e-6, 0, 1e-12)}
+        tokens, times, implementations = [1, 64, 1024], {}, {}
+        for name, coefficients in rooflines.items():
+            lines = []
+            for size in (512, 1024, 2048):
+                for layer in ([Layer.dense(1, size, size)] if name == "dense" else
+                              [Layer.blast(1, size, size, b, keep)
+                               for b in (2, 4, 8) for keep in (0.1, 0.25, 0.5)]):
+                    layers = [dataclasses.replace(layer, tokens=t) for t in tokens]
+                    seconds = [float(np.dot(coefficients, (1, x.operations,
+                                                           costs.moved_bytes(x, 2))))
+                               for x in layers]
+                    times |= zip(layers, seconds)
+                    lines.append({"m": size, "n": size, "b": layer.b, "r": layer.r,
+                                  "seconds": seconds})
+            keys = ("overhead", "seconds_per_operation", "seconds_per_byte")
+            implementations[name] = dict(zip(keys, coefficients)) | {"layers": lines}
+        path = SCRATCH / "roofline.json"
+        path.write_text(json.dumps({
+            "version": 1, "device": "a card", "target": "cuda", "element_bytes": 2,
+            "tokens": tokens, "implementations": implementations}))
+        process = subprocess.run([sys.executable, LAYERS / "leave_out.py", path],
+                                 capture_output=True, text=True)
+        self.assertEqual(process.returncode, 0, process.stderr)
+        rows = [[cell.strip() for cell in line.strip("|").split("|")]
+                for line in process.stdout.splitlines()]
+        for name, count in (("nothing", 81), ("size", 81), ("b", 81), ("kept", 81), ("T", 27)):
+            self.assertIn([name, "0.0", "0.0", str(count), "0"], [row[:5] for row in rows])
+        for t in tokens:
+            pays = sum(seconds <= 1.02 * times[Layer.dense(t, layer.m, layer.n)]
+                       for layer, seconds in times.items() if layer.b and layer.tokens == t)
+            self.assertIn([str(t), str(pays), str(27 - pays)], rows)
 
 
 unittest.main()

@@ -89,7 +89,7 @@ int main(int argc, char **argv) {
       "costs",
       cl::desc("Measured times by which layers whose structure does not pay "
                "become dense: auto (the GPU's; default), none, a built-in "
-               "table's name (h100), or a file of structured-bench"),
+               "table's name (h200), or a file of structured-bench"),
       cl::value_desc("table"), cl::location(options.costs), cl::init("auto"),
       cl::cat(category));
   cl::opt<int64_t, true> tokens(

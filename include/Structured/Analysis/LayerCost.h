@@ -69,21 +69,21 @@ inline constexpr llvm::StringLiteral kLibraryImplementation = "library";
 ///     t0 = overhead + operations / rate + bytes / bandwidth
 ///
 /// fitted to its measurements, where bytes are those of the factors, the input,
-/// the result and, of BLAST, Y and Z. An estimate is t0 times the ratio of
-/// measured time to t0, interpolated between the measured layers, first over
-/// the fraction of parameters, then over the number of blocks, then over m·n
-/// (logarithms of ratio, blocks and m·n; beyond the measured ones the nearest
-/// counts). Between measured numbers of tokens time is linear in them. A layer
-/// that was measured gets the time that was measured: with more tokens it is
-/// not shorter unless that was. An implementation has estimates for as many
-/// tokens as it was measured with, and for more if no other was measured with
-/// more.
+/// the result and, of BLAST, Y and Z, written and read. An estimate is t0 times
+/// the ratio of measured time to t0, interpolated between the measured layers,
+/// first over the fraction of parameters, then over the number of blocks, then
+/// over m·n (logarithms of ratio, blocks and m·n; beyond the measured ones the
+/// nearest counts). Between measured numbers of tokens time is linear in them.
+/// A layer that was measured gets the time that was measured: with more tokens
+/// it is not shorter unless that was. An implementation has estimates for as
+/// many tokens as it was measured with, and for more if no other was measured
+/// with more.
 class LayerCosts {
 public:
   /// The table in JSON `text`; an error says what is wrong with it.
   static llvm::Expected<LayerCosts> parse(llvm::StringRef text);
 
-  /// A table that is part of the library ("h100"), or the file of that name.
+  /// A table that is part of the library ("h200"), or the file of that name.
   static llvm::Expected<LayerCosts> load(llvm::StringRef nameOrPath);
 
   /// The names of the tables that are part of the library.

@@ -58,20 +58,20 @@ def fit(features: np.ndarray, seconds: np.ndarray) -> np.ndarray:
 
 
 def moved_bytes(layer: Layer, width: int) -> int:
-    """As LayerCost.h counts them: each of Y and Z once."""
-    return layer.bytes(width) + layer.intermediate_bytes(width) // 2
+    """As LayerCost.h counts them: Y and Z written and read."""
+    return layer.bytes(width) + layer.intermediate_bytes(width)
 
 
 def write_costs(history: History, device: str, path: Path) -> None:
     """Writes the table of the measurements of our layers on `device`."""
-    runs = [run for run in history.runs if run["machine"]["device"] == device]
-    if not runs:
-        raise StructuredError(f"{history.path}: no measurements on '{device}'")
-    target = runs[-1]["target"]
-    width = DTYPES[target][1]
     records = [record for record in history.measurements
                if kernel_of(record["who"]) and "us" in record
                and history.runs[record["run"]]["machine"]["device"] == device]
+    if not records:
+        raise StructuredError(f"{history.path}: no measurements on '{device}'")
+    runs = [history.runs[index] for index in sorted({record["run"] for record in records})]
+    target = runs[-1]["target"]
+    width = DTYPES[target][1]
     shape = lambda record: (record["tokens"], record["m"], record["n"])
     # Clocks change: layers are timed against the dense layer of their turns.
     dense = {shape(record): record["dense_us"] for record in records if record["b"] == 0}

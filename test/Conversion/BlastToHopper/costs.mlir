@@ -9,7 +9,7 @@
 // kernel for 512, and of two kernels the second for 2048, where the library was
 // not measured.
 
-// MISSING: error: cost table: 'missing' is neither one of h100
+// MISSING: error: cost table: 'missing' is neither one of h200
 
 // CHECK-LABEL: func.func @few
 // CHECK: structured.blast.matmul

@@ -1,7 +1,7 @@
-// RUN: structured-opt %s --structured-expand-unprofitable="costs=h100" --verify-diagnostics --split-input-file | FileCheck %s
+// RUN: structured-opt %s --structured-expand-unprofitable="costs=h200" --verify-diagnostics --split-input-file | FileCheck %s
 // RUN: structured-opt %s --structured-expand-unprofitable="costs=%S/Inputs/costs.json tokens=16" --split-input-file 2>%t | FileCheck %s --check-prefix=FILE
 // RUN: FileCheck %s --check-prefix=REMARKS < %t
-// RUN: structured-opt %s --structured-expand-unprofitable="costs=h100 tolerance=9" --split-input-file 2>/dev/null | FileCheck %s --check-prefix=TOLERANT
+// RUN: structured-opt %s --structured-expand-unprofitable="costs=h200 tolerance=9" --split-input-file 2>/dev/null | FileCheck %s --check-prefix=TOLERANT
 
 // The example of the pass's description. With 64 tokens, kernels for 16 blocks
 // take longer to start than the dense product takes.
@@ -17,7 +17,7 @@ func.func @example(%x: tensor<64x2048xbf16>, %y0: tensor<64x2048xbf16>) -> tenso
   %u = structured.parameter "fc.U" : tensor<16x128x96xbf16>
   %s = structured.parameter "fc.S" : tensor<16x16x96xbf16>
   %vt = structured.parameter "fc.Vt" : tensor<16x96x128xbf16>
-  // expected-remark-re @below {{made dense: estimated {{[0-9.]+}} us against {{[0-9.]+}} us dense, for 64 tokens on NVIDIA H100 80GB HBM3; its weight takes 8388608 bytes instead of 835584}}
+  // expected-remark-re @below {{made dense: estimated {{[0-9.]+}} us against {{[0-9.]+}} us dense, for 64 tokens on NVIDIA H200; its weight takes 8388608 bytes instead of 835584}}
   %y = structured.blast.matmul {layer = "fc"}
       ins(%x, %u, %s, %vt : tensor<64x2048xbf16>, tensor<16x128x96xbf16>, tensor<16x16x96xbf16>, tensor<16x96x128xbf16>)
       outs(%y0 : tensor<64x2048xbf16>) -> tensor<64x2048xbf16>

@@ -1,4 +1,4 @@
-// RUN: structured-opt %s --structured-plan="keep=0.5 blocks=16 rank-multiple=16 costs=h100 dynamic-tokens=64 write=%t.json" 2>%t.remarks | FileCheck %s
+// RUN: structured-opt %s --structured-plan="keep=0.5 blocks=16 rank-multiple=16 costs=h200 dynamic-tokens=64 write=%t.json" 2>%t.remarks | FileCheck %s
 // RUN: FileCheck %s --check-prefix=REMARKS < %t.remarks
 // RUN: FileCheck %s --check-prefix=FILE < %t.json
 // RUN: structured-opt %s --structured-plan="keep=0.5 blocks=16 dynamic-tokens=64" 2>/dev/null | FileCheck %s --check-prefix=ALL
@@ -12,11 +12,11 @@
 // CHECK: {layer = "large", plan = #structured.plan<blast, blocks = 16 : 16, rank = 2016>}
 // CHECK: {layer = "f32", plan = #structured.plan<blast, blocks = 16 : 16, rank =
 // REMARKS: remark: layer 'small' has a dynamic number of tokens; it counts as 64
-// REMARKS: remark: layer 'small' stays dense: estimated {{[0-9.]+}} us against {{[0-9.]+}} us dense, for 64 tokens on NVIDIA H100 80GB HBM3
+// REMARKS: remark: layer 'small' stays dense: estimated {{[0-9.]+}} us against {{[0-9.]+}} us dense, for 64 tokens on NVIDIA H200
 // REMARKS-NOT: stays dense
 // FILE: "reason": "estimated
 // ALL: {layer = "small", plan = #structured.plan<blast, blocks = 16 : 16, rank =
-// MISSING: error: structured-plan: cost table: 'missing' is neither one of h100
+// MISSING: error: structured-plan: cost table: 'missing' is neither one of h200
 func.func @main(%x: tensor<?x2048xbf16>, %y0: tensor<?x2048xbf16>, %big: tensor<4096x8192xf16>, %z0: tensor<4096x8192xf16>,
                 %f: tensor<64x2048xf32>, %v0: tensor<64x2048xf32>) -> (tensor<?x2048xbf16>, tensor<4096x8192xf16>, tensor<64x2048xf32>) {
   %w = structured.parameter "small.weight" : tensor<2048x2048xbf16>

@@ -87,8 +87,8 @@ def test_bad_input():
     fails("parameter 'u' of 'main' is f32[2, 1, 2] in the model, but F32[1, 2, 2] in the weights",
           ok, source=CONCATENATION,
           tensors=FACTORS | {"a": (A, "f32"), "u": (np.ones((1, 2, 2)), "f32")})
-    fails("cost table: 'h1000' is neither one of", ok, "--costs=h1000")
-    fails("must not be negative", ok, "--costs=h100", "--tokens=-1")
+    fails("cost table: 'h2000' is neither one of", ok, "--costs=h2000")
+    fails("must not be negative", ok, "--costs=h200", "--tokens=-1")
     fails("nowhere.safetensors", "--weights=nowhere.safetensors")
     fails("both", ok, ok)
     fails("'pentium17' is not a processor of x86_64", ok, "--mcpu=pentium17")

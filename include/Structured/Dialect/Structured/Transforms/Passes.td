@@ -61,7 +61,7 @@ def ExpandUnprofitable
         tensor<64x2048xbf16>, …) outs(%y0 : …) -> tensor<64x2048xbf16>
     ```
 
-    After `structured-expand-unprofitable="costs=h100"`:
+    After `structured-expand-unprofitable="costs=h200"`:
 
     ```mlir
     %w = structured.parameter "fc.U*fc.S*fc.Vt"
@@ -80,7 +80,7 @@ def ExpandUnprofitable
   }];
   let options = [
     Option<"costs", "costs", "std::string", "\"\"",
-           "Table of measured times: the name of one that is built in (h100), or "
+           "Table of measured times: the name of one that is built in (h200), or "
            "a file that structured-bench wrote">,
     Option<"tokens", "tokens", "int64_t", "0",
            "What a dynamic number of tokens is taken to be; 0: unknown">,
@@ -345,7 +345,7 @@ def Plan : Pass<"structured-plan", "::mlir::ModuleOp"> {
            "budget=multiply-adds and for `costs`">,
     Option<"costs", "costs", "std::string", "\"\"",
            "Table of measured times by which BLAST that does not pay is left out: "
-           "the name of one that is built in (h100), or a file that "
+           "the name of one that is built in (h200), or a file that "
            "structured-bench wrote; none if empty">,
     Option<"maxLoss", "max-loss", "double", "0.0",
            "Under allocate=global, instead of `keep`: bound on the sum of "
