@@ -4,6 +4,7 @@
 
 #include "HopperLaunch.h"
 #include "LayerContractions.h"
+#include "ProductEpilogue.h"
 
 #include "Structured/Analysis/LayerCost.h"
 #include "Structured/Conversion/Passes.h"
@@ -34,6 +35,7 @@ using LocBuilder = ImplicitLocOpBuilder;
 /// costs.
 static constexpr llvm::StringLiteral kDecode = "blast_decode";
 static constexpr llvm::StringLiteral kStages12 = "blast_stages12";
+static constexpr llvm::StringLiteral kStages123 = "blast_stages123";
 static constexpr llvm::StringLiteral kStage2 = "blast_stage2";
 
 /// Why the kernel does not take the layer's operands; empty if it does.
@@ -123,6 +125,10 @@ private:
     BlastMixSchedule schedule =
         getBlastMixSchedule(problem, tokens, multiprocessors);
     bool canFuse = !checkBlastMix(problem, schedule);
+    BlastMixSchedule whole = schedule;
+    whole.allStages = true;
+    bool canWhole = canFuse && allStages && !checkBlastMix(problem, whole) &&
+                    ownsResult(op, problem);
     std::optional<std::string> noMix = checkMix(problem);
     int64_t expected = tokens.value_or(expectedTokens);
     std::optional<StringRef> fastest;
@@ -130,6 +136,8 @@ private:
       SmallVector<StringRef> possible;
       if (canFuse)
         possible.push_back(kStages12);
+      if (canWhole)
+        possible.push_back(kStages123);
       if (!noMix)
         possible.push_back(kStage2);
       fastest = getFastest(problem, expected, possible);
@@ -142,11 +150,13 @@ private:
                  : "it has " + std::to_string(*tokens) + " tokens, more than " +
                        std::to_string(kMaxDecodeTokens) + " and fewer than " +
                        std::to_string(minTokens);
-    bool isFused = canFuse && (fastest ? fastest == kStages12
+    bool isFused = canFuse && (fastest ? fastest != kStage2
                                        : std::max(problem.bIn, problem.bOut) <=
                                              maxFusedBlocks);
     if (!isFused && noMix)
       return *noMix;
+    schedule.allStages =
+        isFused && canWhole && (!fastest || fastest == kStages123);
 
     LocBuilder b(op.getLoc(), op);
     Value z = allocateRanks(b, op, op.getBOut(), /*isZero=*/false,
@@ -154,9 +164,15 @@ private:
     if (isFused) {
       Value y = allocateScratch(b, problem, schedule, tokens, z);
       SmallVector<Value> operands{op.getInput(), op.getVt(), op.getS(), z, y};
-      functions.call(b, kStages12, operands, [&](StringRef name) {
-        return launchStages12(op, problem, schedule, tokens, operands, name);
-      });
+      if (schedule.allStages) {
+        takeZeroFill(op.getInit(), op);
+        operands.append({op.getU(), op.getInit()});
+      }
+      functions.call(b, schedule.allStages ? kStages123 : kStages12, operands,
+                     [&](StringRef name) {
+                       return launchStages(op, problem, schedule, tokens,
+                                           operands, name);
+                     });
       if (y != z)
         memref::DeallocOp::create(b, y);
     } else {
@@ -168,7 +184,8 @@ private:
       });
       memref::DeallocOp::create(b, y);
     }
-    addBlastStage3(b, op, takeRanks(b, z, problem.rank));
+    if (!schedule.allStages)
+      addBlastStage3(b, op, takeRanks(b, z, problem.rank));
     memref::DeallocOp::create(b, z);
     op.erase();
     return "";
@@ -263,11 +280,21 @@ private:
     return memref::AllocOp::create(b, MemRefType::get({bytes}, b.getI8Type()));
   }
 
-  /// A function of X, Vt, S, Z and memory for Y.
-  func::FuncOp launchStages12(BlastMatmulOp op, const BlastProblem &problem,
-                              const BlastMixSchedule &schedule,
-                              std::optional<int64_t> numTokens,
-                              ValueRange operands, StringRef functionName) {
+  /// Whether the layer's result is all that is written to its init, by nobody
+  /// but the layer, so that a kernel may store it.
+  static bool ownsResult(BlastMatmulOp op, const BlastProblem &problem) {
+    std::string reason;
+    auto product = cast<DestinationStyleOpInterface>(op.getOperation());
+    return getElementTypeOrSelf(op.getInit()) == problem.elementType &&
+           findZeroFill(op.getInit(), op) && !findEpilogue(product, reason);
+  }
+
+  /// A function of X, Vt, S, Z and memory for Y, and of U and O if it does all
+  /// stages.
+  func::FuncOp launchStages(BlastMatmulOp op, const BlastProblem &problem,
+                            const BlastMixSchedule &schedule,
+                            std::optional<int64_t> numTokens,
+                            ValueRange operands, StringRef functionName) {
     std::string name = functionName.str() + "_";
     gpu::GPUModuleOp kernels = getHopperKernels(getOperation(), name);
     Kernel kernel = buildBlastMix(kernels, name, problem, schedule);
@@ -296,8 +323,21 @@ private:
     }
     int64_t tiles = getBlastMixTiles(problem, schedule, *numTokens);
     int64_t blocks = tiles * schedule.split;
-    arguments.push_back(launch.getScratch(4 * tiles, blocks));
+    arguments.push_back(launch.getScratch(
+        getBlastMixCounterBytes(problem, schedule, *numTokens), blocks));
     arguments.push_back(launch.int32(*numTokens));
+    if (schedule.allStages) {
+      Value bOut = launch.int64(problem.bOut), r = launch.int64(problem.rank);
+      int64_t p = problem.m / problem.bOut;
+      arguments.push_back(launch.getRanksMap(launch.getOperand(3), problem.rank,
+                                             {64, schedule.tileM, 1}));
+      arguments.push_back(launch.getTensorMap(
+          launch.getOperand(5), {r, launch.int64(p), bOut},
+          {r, launch.int64(p * problem.rank)}, {64, schedule.tileN, 1}));
+      arguments.push_back(launch.getTensorMap(
+          launch.getOperand(6), {launch.int64(p), tokens, bOut},
+          {launch.int64(problem.m), launch.int64(p)}, {64, 64, 1}));
+    }
     launch.launch(kernels, kernel, arguments, blocks,
                   /*isProgrammatic=*/false);
     return launch.function;

@@ -112,10 +112,10 @@ bool structured::mayTouch(Operation *op, Value base) {
          });
 }
 
-bool structured::takeZeroFill(Value buffer, Operation *op) {
+linalg::FillOp structured::findZeroFill(Value buffer, Operation *op) {
   Value base = getBaseBuffer(buffer);
   if (!base.getDefiningOp<memref::AllocOp>())
-    return false;
+    return {};
   for (Operation *before = op->getPrevNode(); before;
        before = before->getPrevNode()) {
     if (isa<ViewLikeOpInterface>(before) || isMemoryEffectFree(before) ||
@@ -124,12 +124,18 @@ bool structured::takeZeroFill(Value buffer, Operation *op) {
     auto fill = dyn_cast<linalg::FillOp>(before);
     if (!fill || fill.getOutputs().front().getType().isIntOrIndexOrFloat() ||
         !matchPattern(fill.getInputs().front(), m_AnyZeroFloat()))
-      return false;
+      return {};
     // Of all that the product writes, and no more.
     if (getWholeBuffer(fill.getOutputs().front()) != getWholeBuffer(buffer))
-      return false;
-    fill->erase();
-    return true;
+      return {};
+    return fill;
   }
-  return false;
+  return {};
+}
+
+bool structured::takeZeroFill(Value buffer, Operation *op) {
+  linalg::FillOp fill = findZeroFill(buffer, op);
+  if (fill)
+    fill->erase();
+  return fill != nullptr;
 }

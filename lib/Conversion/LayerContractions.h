@@ -10,6 +10,7 @@
 
 #include "Structured/Dialect/Structured/IR/Structured.h"
 
+#include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/IR/ImplicitLocOpBuilder.h"
 
 namespace structured {
@@ -50,8 +51,11 @@ mlir::Value getWholeBuffer(mlir::Value buffer);
 /// which is not a view.
 bool mayTouch(mlir::Operation *op, mlir::Value base);
 
-/// If nothing but a fill with zeros has been written into `buffer` since it was
-/// allocated or last read, before `op`: removes the fill and returns true.
+/// The fill with zeros of `buffer`, if nothing else has written it since it was
+/// allocated or last read, before `op`.
+mlir::linalg::FillOp findZeroFill(mlir::Value buffer, mlir::Operation *op);
+
+/// If there is one: removes it and returns true.
 bool takeZeroFill(mlir::Value buffer, mlir::Operation *op);
 
 } // namespace structured

@@ -203,7 +203,8 @@ static std::optional<ProductEpilogue> match(linalg::GenericOp op, Value result,
 }
 
 std::optional<ProductEpilogue>
-structured::findEpilogue(linalg::LinalgOp product, std::string &reason) {
+structured::findEpilogue(DestinationStyleOpInterface product,
+                         std::string &reason) {
   Value result = product.getDpsInits()[0];
   Value base = getBaseBuffer(result);
   std::optional<ProductEpilogue> epilogue;

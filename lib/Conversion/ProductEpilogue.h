@@ -34,8 +34,8 @@ struct ProductEpilogue {
 /// `product`, on memrefs, before anything else reads it; nullopt if there is
 /// none. Then `reason` says why if it was an activation that is known, but none
 /// of cuBLASLt's.
-std::optional<ProductEpilogue> findEpilogue(mlir::linalg::LinalgOp product,
-                                            std::string &reason);
+std::optional<ProductEpilogue>
+findEpilogue(mlir::DestinationStyleOpInterface product, std::string &reason);
 
 } // namespace structured
 

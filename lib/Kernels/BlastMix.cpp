@@ -2,14 +2,17 @@
 // Exceptions. See LICENSE for license information.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 
-// The first two stages of a BLAST product. A thread block makes the Y[j] of a
-// tile, one after the other, each as a product of its own. A thread puts its
-// part of Y[j] aside, in memory of its block that stays in the L2 cache; when
-// all are made, the copy engine brings them back through the stages that the
-// operands came through, each thread's part to this thread. The last Y[j] need
-// not leave the registers. With few tiles several blocks, a group, share one:
-// each makes some of the Y[j] and, when the group is done, mixes some of the
-// columns.
+// The first two stages of a BLAST product, or all three. A thread block makes
+// the Y[j] of a tile, one after the other, each as a product of its own. A
+// thread puts its part of Y[j] aside, in memory of its block that stays in the
+// L2 cache; when all are made, the copy engine brings them back through the
+// stages that the operands came through, each thread's part to this thread. The
+// last Y[j] need not leave the registers. With few tiles several blocks, a
+// group, share one: each makes some of the Y[j] and, when the group is done,
+// mixes some of the columns. Such a kernel can go on with the third stage: a
+// block takes tiles of the result, the first of whose U it has brought while Z
+// is being made, and waits until a counter says that all of the tokens' Z is
+// there.
 //
 // The tensor cores mix. An operand of mma.m16n8k16 holds 16 tokens by 4 ranks
 // of 4 block columns, the other one S of these for 2 block rows, zero where the
@@ -35,6 +38,8 @@ static constexpr int64_t kVectorBytes = 16;
 static constexpr int64_t kBarrierBytes = 3 * 16;
 /// Block rows, and block columns, of one mma.
 static constexpr int64_t kPair = 2, kQuad = 4;
+/// Block columns of a kernel for all stages.
+static constexpr int64_t kMaxWholeBlocks = 8;
 /// Ranks that are mixed at a time.
 static constexpr int64_t kPartN = 32;
 static constexpr int64_t kBlocks = kPartN / 8;
@@ -93,6 +98,23 @@ int64_t structured::getBlastMixScratch(const BlastProblem &problem,
          kElementBytes;
 }
 
+/// Of a group, and of a row of tiles.
+static constexpr int64_t kCounterBytes = 128, kRowCounterOffset = 64;
+
+int64_t structured::getBlastMixCounterBytes(const BlastProblem &problem,
+                                            const BlastMixSchedule &schedule,
+                                            int64_t tokens) {
+  // There are at least as many groups as rows of tiles.
+  return kCounterBytes * getBlastMixTiles(problem, schedule, tokens);
+}
+
+/// The third stage's tiles for each row of them.
+static int64_t getTilesPerRow(const BlastProblem &problem,
+                              const BlastMixSchedule &schedule) {
+  return problem.bOut *
+         llvm::divideCeil(problem.m / problem.bOut, schedule.tileN);
+}
+
 int64_t structured::getBlastMixTiles(const BlastProblem &problem,
                                      const BlastMixSchedule &schedule,
                                      int64_t tokens) {
@@ -115,6 +137,22 @@ structured::checkBlastMix(const BlastProblem &problem,
   if (schedule.split < 1 || problem.bIn % schedule.split)
     return std::to_string(schedule.split) + " blocks cannot share " +
            std::to_string(problem.bIn) + " block columns equally";
+  if (schedule.allStages) {
+    if (schedule.split == 1)
+      return "all stages are one kernel only if blocks share tiles";
+    if (problem.bIn > kMaxWholeBlocks)
+      return "it has more than " + std::to_string(kMaxWholeBlocks) +
+             " block columns, which leaves no registers";
+    if (problem.m % (8 * problem.bOut))
+      return "its " + std::to_string(problem.bOut) + " block rows of " +
+             std::to_string(problem.m) + " are not multiples of 8";
+    int64_t tiles = getTilesPerRow(problem, schedule);
+    int64_t blocks =
+        llvm::divideCeil(problem.rank, schedule.tileN) * schedule.split;
+    if (tiles != blocks)
+      return "its result has " + std::to_string(tiles) + " tiles for each " +
+             std::to_string(blocks) + " thread blocks";
+  }
   if (int64_t bytes = getBlastMixSharedMemory(problem, schedule);
       schedule.stages < 2 || bytes > kHopperSharedMemory)
     return std::to_string(schedule.stages) + " stages and the tile take " +
@@ -210,12 +248,21 @@ private:
   /// those of all threads side by side.
   Value getPart(Value j, Value index);
   void keep(Value j, ArrayRef<Value> product);
-  /// Waits until all blocks of the group have put their Y[j] aside.
-  void waitForKept(Value parity);
+  /// Waits until all blocks of the group have put their Y[j] aside; gives the
+  /// number of the launch, if it has a group.
+  Value waitForKept(Value parity);
   /// Has part `index` of the Y[j] that were put aside brought back.
   SmallVector<Value> bring(ValueRange ring, Value index);
   /// The thread's words of what was brought.
   SmallVector<Words> take(SmallVector<Value> &ring);
+  /// Brings Z and U of the block's tile of the result; `row` is the first token
+  /// of its own Z.
+  void produceResult(ValueRange ring, Value launch, Value row);
+  /// Stores the block's tile of the result.
+  void storeResult(Value warpgroup, ArrayRef<Value> product);
+  TilePosition locateResult();
+  /// Says that all warps are done with what they had to store.
+  void arriveStored();
   /// Has S of each tile in shared memory, as `mixPair` needs it.
   void assist(Value thread);
   /// S of two block rows and 8 ranks.
@@ -247,6 +294,9 @@ private:
     return llvm::divideCeil(problem.n / problem.bIn, kTileK);
   }
   int64_t getOwn() const { return problem.bIn / schedule.split; }
+  int64_t getResultSteps() const {
+    return llvm::divideCeil(problem.rank, kTileK);
+  }
   gpu::GPUModuleOp module;
   const BlastProblem &problem;
   const BlastMixSchedule &schedule;
@@ -254,12 +304,12 @@ private:
   HopperBuilder b;
   std::optional<TilePipeline> pipeline;
   // Arguments and what follows from them.
-  Value x, vt, z, s, scratchMemory, counters;
+  Value x, vt, z, s, scratchMemory, counters, zTiles, u, o;
   Value tokens, numTiles, tilesM;
   // Of the block: its group, the number of groups, and its place in its own.
   Value group, groups, member;
   // The memory of the group's tile, and the barrier that the block's part of
-  // it is there; S of a tile, and its barriers.
+  // it is there, and then its Z; S of a tile, and its barriers.
   Value scratch, kept, scales, scalesFull, scalesEmpty;
   // Of the thread that multiplies.
   Value lane, consumer, storage, onDiagonal;
@@ -274,6 +324,8 @@ Kernel BlastMixBuilder::build(StringRef name) {
 
   SmallVector<Type> types(6, b.getPointerType());
   types.push_back(b.getI32Type());
+  if (schedule.allStages)
+    types.append(3, b.getPointerType());
   LLVM::LLVMFuncOp function =
       createKernel(b, module, name, types, kernel.threads);
   x = function.getArgument(0);
@@ -283,9 +335,16 @@ Kernel BlastMixBuilder::build(StringRef name) {
   scratchMemory = function.getArgument(4);
   counters = function.getArgument(5);
   tokens = function.getArgument(6);
+  SmallVector<Value> descriptors{x, vt};
+  if (schedule.allStages) {
+    zTiles = function.getArgument(7);
+    u = function.getArgument(8);
+    o = function.getArgument(9);
+    descriptors.append({zTiles, u, o});
+  }
 
   b.ifThen(b.isEqual(b.threadIdx(), 0), [&] {
-    for (Value descriptor : {x, vt})
+    for (Value descriptor : descriptors)
       b.prefetchDescriptor(descriptor);
   });
   Value shared = getSharedMemory(b, module);
@@ -341,10 +400,12 @@ void BlastMixBuilder::produce() {
                                              b.i32(getSteps()));
                   });
     if (getTaken() > 0) {
-      waitForKept(carried[0]);
+      Value launch = waitForKept(carried[0]);
       ring = b.forLoop(
           member, b.i32(getParts()), b.i32(schedule.split), ring,
           [&](Value index, ValueRange ring) { return bring(ring, index); });
+      if (schedule.allStages)
+        produceResult(ring, launch, tile.row);
     }
     SmallVector<Value> next{b.bitXor(carried[0], b.i32(1))};
     llvm::append_range(next, ring);
@@ -377,8 +438,7 @@ void BlastMixBuilder::consume(Value warpgroup) {
                   });
     if (getTaken() > 0) {
       b.fenceGlobalWrites();
-      b.syncWarp();
-      b.ifThen(b.isEqual(lane, 0), [&] { b.arrive(kept); });
+      arriveStored();
     }
     tile.row = b.add(tile.row, b.mul(warp, kRowsPerWarp));
     if (isLastKept(problem, schedule)) {
@@ -403,21 +463,120 @@ void BlastMixBuilder::consume(Value warpgroup) {
     }
     b.syncWarp();
     b.ifThen(b.isEqual(lane, 0), [&] { b.arrive(scalesEmpty); });
+    if (schedule.allStages) {
+      b.fenceGlobalWrites();
+      arriveStored();
+      storeResult(warpgroup,
+                  pipeline->consume(warpgroup, ring, b.i32(getResultSteps())));
+    }
     SmallVector<Value> next{b.bitXor(carried[0], b.i32(1))};
     llvm::append_range(next, ring);
     return next;
   });
 }
 
-void BlastMixBuilder::waitForKept(Value parity) {
+void BlastMixBuilder::arriveStored() {
+  b.syncWarp();
+  b.ifThen(b.isEqual(lane, 0), [&] { b.arrive(kept); });
+}
+
+Value BlastMixBuilder::waitForKept(Value parity) {
   b.wait(kept, parity);
-  if (schedule.split == 1)
-    return b.fenceGlobalWrites();
+  if (schedule.split == 1) {
+    b.fenceGlobalWrites();
+    return Value();
+  }
   // Each launch adds the number of blocks.
-  Value counter = b.offset(counters, b.mul(group, 4));
-  Value before = b.atomicAdd(counter, b.i32(1));
-  b.waitForCount(
-      counter, b.mul(b.add(b.div(before, schedule.split), 1), schedule.split));
+  Value counter = b.offset(counters, b.mul(group, kCounterBytes));
+  Value launch = b.div(b.atomicAdd(counter, b.i32(1)), schedule.split);
+  b.waitForCount(counter, b.mul(b.add(launch, 1), schedule.split));
+  return launch;
+}
+
+TilePosition BlastMixBuilder::locateResult() {
+  int64_t tilesP = llvm::divideCeil(problem.m / problem.bOut, schedule.tileN);
+  Value column = b.div(b.blockIdx(), tilesM);
+  TilePosition tile;
+  tile.row = b.mul(b.rem(b.blockIdx(), tilesM), schedule.tileM);
+  tile.batch = b.div(column, tilesP);
+  tile.col = b.mul(b.rem(column, tilesP), schedule.tileN);
+  return tile;
+}
+
+void BlastMixBuilder::produceResult(ValueRange ring, Value launch, Value row) {
+  StageRing &stages = pipeline->getRing();
+  TilePosition tile = locateResult();
+  auto bringU = [&](ValueRange ring, Value step) {
+    b.wait(stages.getEmpty(ring[0]), ring[1]);
+    Value full = stages.getFull(ring[0]);
+    b.arriveExpectBytes(full, shape.getStageBytes());
+    b.loadTile(b.offset(pipeline->getStage(ring[0]), pipeline->getOffsetB()), u,
+               {b.mul(step, kTileK), tile.col, tile.batch}, full);
+  };
+  auto bringZ = [&](ValueRange ring, Value step) {
+    b.loadTile(pipeline->getStage(ring[0]), zTiles,
+               {b.mul(step, kTileK), tile.row, tile.batch},
+               stages.getFull(ring[0]));
+  };
+  auto getCounter = [&](Value row) {
+    return b.offset(counters,
+                    b.add(b.mul(b.div(row, schedule.tileM), kCounterBytes),
+                          kRowCounterOffset));
+  };
+  // As much of U as there is room for, before Z is there.
+  int64_t steps = getResultSteps(), ahead = std::min(steps, schedule.stages);
+  SmallVector<Value> next(ring);
+  for (int64_t step = 0; step < ahead; ++step) {
+    bringU(next, b.i32(step));
+    next = stages.advance(next);
+  }
+  b.wait(kept, b.i32(1));
+  b.atomicAdd(getCounter(row), b.i32(1));
+  int64_t blocks =
+      llvm::divideCeil(problem.rank, schedule.tileN) * schedule.split;
+  b.waitForCount(getCounter(tile.row), b.mul(b.add(launch, 1), blocks));
+  next.assign(ring.begin(), ring.end());
+  for (int64_t step = 0; step < ahead; ++step) {
+    bringZ(next, b.i32(step));
+    next = stages.advance(next);
+  }
+  b.forLoop(b.i32(ahead), b.i32(steps), b.i32(1), next,
+            [&](Value step, ValueRange ring) {
+              bringU(ring, step);
+              bringZ(ring, step);
+              return stages.advance(ring);
+            });
+}
+
+void BlastMixBuilder::storeResult(Value warpgroup, ArrayRef<Value> product) {
+  TilePosition tile = locateResult();
+  // What the warpgroup alone reads of the stages is free: its rows of Z.
+  Value rows = b.mul(warpgroup, kRowsPerWarpgroup);
+  Value isStoring = pipeline->isStoringThread(), barrier = b.add(warpgroup, 1);
+  for (int64_t first = 0; first < schedule.tileN; first += kStoreN) {
+    int64_t index = first / kStoreN;
+    Value target = b.offset(pipeline->getStage(b.i32(index % schedule.stages)),
+                            b.mul(rows, kTileK * kElementBytes));
+    if (index >= schedule.stages) {
+      b.ifThen(isStoring, [&] {
+        b.waitForStores(schedule.stages - 1, /*readOnly=*/true);
+      });
+      b.namedBarrier(barrier, kWarpgroup);
+    }
+    pipeline->writeShared(target, [&](int64_t block, bool lower) {
+      int64_t element = 4 * (first / 8 + block) + 2 * lower;
+      return b.pack(product[element], product[element + 1],
+                    problem.elementType);
+    });
+    b.fenceSharedAccesses();
+    b.namedBarrier(barrier, kWarpgroup);
+    b.ifThen(isStoring, [&] {
+      b.storeTile(o, target,
+                  {b.add(tile.col, first), b.add(tile.row, rows), tile.batch});
+      b.commitStores();
+    });
+  }
+  b.ifThen(isStoring, [&] { b.waitForStores(0, /*readOnly=*/true); });
 }
 
 BlastMixBuilder::Words BlastMixBuilder::packPart(ArrayRef<Value> product,

@@ -102,6 +102,10 @@ public:
   drain(mlir::ValueRange ring,
         llvm::function_ref<void(mlir::Value stage)> read);
 
+  StageRing &getRing() { return stageRing; }
+  mlir::Value getStage(mlir::Value stage) {
+    return b.offset(shared, b.mul(stage, shape.getStageBytes()));
+  }
   /// From a tile of A to that of B.
   int64_t getOffsetB() const { return shape.tileM * kTileK * kElementBytes; }
 
@@ -134,9 +138,6 @@ public:
 
 private:
   void release(mlir::Value stage, mlir::Value condition);
-  mlir::Value getStage(mlir::Value stage) {
-    return b.offset(shared, b.mul(stage, shape.getStageBytes()));
-  }
   HopperBuilder &b;
   TilePipelineShape shape;
   mlir::Value shared, storage;

@@ -87,9 +87,10 @@ void structured::buildCudaBufferPipeline(OpPassManager &pm,
     } else {
       hopper.maxDecodeTokens = 0;
       hopper.minTokens = 0;
-      hopper.maxFusedBlocks = kernel == BlastKernel::Fused
-                                  ? std::numeric_limits<int64_t>::max()
-                                  : 0;
+      hopper.allStages = kernel == BlastKernel::Whole;
+      hopper.maxFusedBlocks = kernel == BlastKernel::Unfused
+                                  ? 0
+                                  : std::numeric_limits<int64_t>::max();
     }
     pm.addPass(createBlastToHopper(hopper));
   }

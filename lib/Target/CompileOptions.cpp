@@ -48,6 +48,7 @@ llvm::Error structured::setCompileOption(CompileOptions &options,
              return setNamed<BlastKernel>(options.blastKernel, name, value,
                                           {{"auto", BlastKernel::Auto},
                                            {"decode", BlastKernel::Decode},
+                                           {"whole", BlastKernel::Whole},
                                            {"fused", BlastKernel::Fused},
                                            {"unfused", BlastKernel::Unfused},
                                            {"library", BlastKernel::Library}});

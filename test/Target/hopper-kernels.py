@@ -7,21 +7,26 @@
 # RUN: structured-compile %t/layers.mlir --target=cuda --costs=none --emit=cubin -o %t/layers.cubin --remarks > %t/remarks 2>&1
 # RUN: %python %s fused > %t/fused.mlir
 # RUN: structured-compile %t/fused.mlir --target=cuda --costs=none --blast-kernel=fused --emit=cubin -o %t/fused.cubin --remarks >> %t/remarks 2>&1
+# RUN: %python %s whole > %t/whole.mlir
+# RUN: structured-compile %t/whole.mlir --target=cuda --costs=none --blast-kernel=whole --emit=cubin -o %t/whole.cubin --remarks >> %t/remarks 2>&1
 # RUN: %python %s mix > %t/mix.mlir
 # RUN: structured-compile %t/mix.mlir --target=cuda --costs=none --blast-kernel=unfused --emit=cubin -o %t/mix.cubin --remarks >> %t/remarks 2>&1
 # RUN: FileCheck %s < %t/remarks
 # RUN: grep -c "kernel 'blast_stages12_[0-9]*': .*; 0 bytes spill stores, 0 bytes spill loads" %t/remarks | FileCheck %s --check-prefix=FUSED
+# RUN: grep -c "kernel 'blast_stages123_[0-9]*': .*; 0 bytes spill stores, 0 bytes spill loads" %t/remarks | FileCheck %s --check-prefix=WHOLE
 # RUN: grep -c "kernel 'blast_stage2_[0-9]*': .*; 0 bytes spill stores, 0 bytes spill loads" %t/remarks | FileCheck %s --check-prefix=MIX
 # RUN: grep -c "kernel 'blast_decode_[0-9]*': .*; 0 bytes spill stores, 0 bytes spill loads" %t/remarks | FileCheck %s --check-prefix=DECODE
 # RUN: grep -c "kernel 'bsr_matmul_[a-z0-9_]*': .*; 0 bytes spill stores, 0 bytes spill loads" %t/remarks | FileCheck %s --check-prefix=GBLR
 # RUN: llvm-readobj --file-headers %t/layers.cubin | FileCheck %s --check-prefix=CUBIN
 """Every kind of kernel for BLAST and GBLR layers, assembled: none spills registers.
 
-One layer for each kind: (b_out, b_in, r, T), by element type.
+One layer for each kind, by element type: (b_out, b_in, r, T), of blocks of 32 × 64
+unless their sizes follow.
 """
 # CHECK-NOT: {{[1-9][0-9]*}} bytes spill
 # CHECK-NOT: wgmma{{.*}}serial
 # FUSED: {{^}}30{{$}}
+# WHOLE: {{^}}10{{$}}
 # MIX: {{^}}12{{$}}
 # DECODE: {{^}}14{{$}}
 # GBLR: {{^}}8{{$}}
@@ -33,15 +38,17 @@ FUSED = [(1, 1, 64, 512), (2, 2, 1024, 4096), (2, 2, 1000, 300), (2, 1, 96, 512)
          (1, 2, 96, 512), (2, 2, 64, None), (4, 4, 64, 512), (4, 4, 1008, 4096),
          (4, 4, 1008, 1024), (3, 5, 88, 512), (8, 8, 1000, 4096), (8, 8, 1000, 300),
          (16, 16, 64, 512), (16, 16, 992, 4096), (16, 12, 96, None)]
+WHOLE = [(4, 4, 1008, 1024, 1024, 1024), (4, 4, 264, 300, 264, 1032), (8, 8, 264, 300, 264, 520),
+         (2, 2, 520, 300, 520, 1032), (3, 2, 456, 2100, 200, 520)]
 MIX = [(2, 2, 1000, 512), (4, 4, 1008, 4096), (3, 5, 88, 512), (8, 8, 1000, 300), (16, 16, 64, 512),
        (16, 12, 96, None)]
 DECODE = [(1, 1, 8, 1), (2, 2, 1024, 1), (16, 16, 1024, 1), (16, 16, 1024, 4), (3, 5, 88, 7),
           (16, 16, 1000, 16), (64, 48, 512, 9)]
 
 
-def layer(name, dtype, b_out, b_in, rank, tokens):
-    t, m, n = "?" if tokens is None else tokens, 32 * b_out, 64 * b_in
-    types = [f"{t}x{n}", f"{b_out}x32x{rank}", f"{b_out}x{b_in}x{rank}", f"{b_in}x{rank}x64",
+def layer(name, dtype, b_out, b_in, rank, tokens, rows=32, columns=64):
+    t, m, n = "?" if tokens is None else tokens, rows * b_out, columns * b_in
+    types = [f"{t}x{n}", f"{b_out}x{rows}x{rank}", f"{b_out}x{b_in}x{rank}", f"{b_in}x{rank}x{columns}",
              f"{t}x{m}"]
     x, u, s, vt, y = (f"tensor<{shape}x{dtype}>" for shape in types)
     size = "%t" if tokens is None else ""
@@ -62,7 +69,8 @@ def layer(name, dtype, b_out, b_in, rank, tokens):
 
 kind = "".join(sys.argv[1:])
 for dtype in ("bf16", "f16"):
-    for index, sizes in enumerate({"fused": FUSED, "mix": MIX}.get(kind, DECODE)):
+    kinds = {"fused": FUSED, "whole": WHOLE, "mix": MIX}
+    for index, sizes in enumerate(kinds.get(kind, DECODE)):
         print(layer(f"{dtype}_{index}", dtype, *sizes))
     if kind:
         continue

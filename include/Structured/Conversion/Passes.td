@@ -843,7 +843,8 @@ def BlastToHopper : Pass<"structured-blast-to-hopper", "::mlir::ModuleOp"> {
     in which its thread blocks put parts of Y aside, and the third by a
     contraction of Z and U. If there are fewer tiles than `multiprocessors` and
     the number of tokens is static, several thread blocks share a tile and wait
-    for each other. A layer of more blocks than `max-fused-blocks` becomes a
+    for each other; the kernel then does the third stage, too, if each of its
+    thread blocks has one tile of the result. A layer of more blocks than `max-fused-blocks` becomes a
     contraction, a kernel for the second stage, and a contraction. `structured-matmuls-to-cublas` takes
     the contractions. Y and Z are rounded to the factors' element type, which
     must be f16 or bf16; sums are in f32.
@@ -877,6 +878,23 @@ def BlastToHopper : Pass<"structured-blast-to-hopper", "::mlir::ModuleOp"> {
     memref.dealloc %z : memref<2x512x64xbf16>
     ```
 
+    Blocks of threads that share tiles, and zeros to be added to, before:
+
+    ```mlir
+    linalg.fill ins(%zero : bf16) outs(%y : memref<512x384xbf16>)
+    structured.blast.matmul ins(%x, %u, %s, %vt : memref<512x384xbf16>,
+        memref<4x96x80xbf16>, memref<4x4x80xbf16>, memref<4x80x96xbf16>)
+        outs(%y : memref<512x384xbf16>)
+    ```
+
+    After:
+
+    ```mlir
+    %z = memref.alloc() : memref<4x512x80xbf16>
+    %kept = memref.alloc() : memref<524288xi8>
+    call @blast_stages123(%x, %vt, %s, %z, %kept, %u, %y) : …
+    ```
+
     Few tokens, before:
 
     ```mlir
@@ -892,8 +910,8 @@ def BlastToHopper : Pass<"structured-blast-to-hopper", "::mlir::ModuleOp"> {
     call @blast_decode(%x, %vt, %s, %u, %y) : …
     ```
 
-    The examples are run in test/Conversion/BlastToHopper/basic.mlir and
-    decode.mlir. A layer that no kernel can take is left for
+    The examples are run in test/Conversion/BlastToHopper/basic.mlir, whole.mlir
+    and decode.mlir. A layer that no kernel can take is left for
     `structured-matmuls-to-cublas`, with a remark that says why.
   }];
   let options = [
@@ -903,6 +921,10 @@ def BlastToHopper : Pass<"structured-blast-to-hopper", "::mlir::ModuleOp"> {
            "Block rows and columns up to which the first two stages are one "
            "kernel; with more, what it keeps of Y does not fit the L2 cache "
            "(docs/Hopper.md)">,
+    Option<"allStages", "all-stages", "bool", /*default=*/"true",
+           "The third stage in the same kernel, where thread blocks share tiles, "
+           "the init is zeros, and cuBLASLt would have no bias or activation to "
+           "apply">,
     Option<"maxDecodeTokens", "max-decode-tokens", "int64_t", /*default=*/"16",
            "Tokens up to which one kernel computes the layer, at most 16">,
     Option<"costs", "costs", "std::string", /*default=*/"\"\"",

@@ -175,6 +175,9 @@ struct BlastMixSchedule {
   int64_t groupM = 16;
   /// Thread blocks that share a tile, each with bIn / split block columns.
   int64_t split = 1;
+  /// The third stage, too, with tiles of as many columns, one for each thread
+  /// block; not with split = 1.
+  bool allStages = false;
 };
 
 /// Why the kernel cannot be used for the problem; nullopt if it can.
@@ -193,6 +196,11 @@ int64_t getBlastMixTiles(const BlastProblem &problem,
 int64_t getBlastMixScratch(const BlastProblem &problem,
                            const BlastMixSchedule &schedule);
 
+/// Bytes of device memory for counters, if split > 1.
+int64_t getBlastMixCounterBytes(const BlastProblem &problem,
+                                const BlastMixSchedule &schedule,
+                                int64_t tokens);
+
 /// The fastest by a rough estimate, with as many stages as fit. For a number of
 /// tokens that is not known, one for many.
 BlastMixSchedule getBlastMixSchedule(const BlastProblem &problem,
@@ -203,15 +211,18 @@ BlastMixSchedule getBlastMixSchedule(const BlastProblem &problem,
 ///
 ///     Y[j] = X[j] Vt[j]ᵀ,  Z[i, t, ρ] = Σ_j S[i, j, ρ] Y[j, t, ρ],
 ///
-/// with Y rounded to the element type. The third stage is a batch of
-/// `buildGemm`. `checkBlastMix` must have passed.
+/// with Y and Z rounded to the element type, and if the schedule says so for
+/// all of it: O[t, i, p] = Σ_ρ Z[i, t, ρ] U[i, p, ρ]. `checkBlastMix` must have
+/// passed.
 ///
 /// Arguments: the descriptors, as those of `buildGemm`, of X (q, T, b_in) with
 /// boxes (64, tileM, 1) and of Vt (q, r, b_in) with (64, tileN, 1); pointers to
 /// Z [b_out, T, r] with rows `getBlastPitchZ` apart, to S [b_out, b_in, r], to
-/// `getBlastMixScratch` bytes for each thread block, and to an i32 for each
-/// tile (used if split > 1), zero before the first launch, which launches at
-/// the same time must not share; T (i32).
+/// `getBlastMixScratch` bytes for each thread block, and to
+/// `getBlastMixCounterBytes` (used if split > 1), zero before the first launch,
+/// which launches at the same time must not share; T (i32). For all stages
+/// besides: the descriptors of Z (r, T, b_out) with (64, tileM, 1), of U
+/// (r, p, b_out) with (64, tileN, 1) and of O (p, T, b_out) with (64, 64, 1).
 Kernel buildBlastMix(mlir::gpu::GPUModuleOp module, mlir::StringRef name,
                      const BlastProblem &problem,
                      const BlastMixSchedule &schedule);

@@ -4,13 +4,17 @@
 # REQUIRES: python-numpy, sm90
 # RUN: %if compile-half %{ %python %s auto compile %modules-auto %}
 # RUN: %if run-half %{ %python %s auto run %modules-auto %}
+# RUN: %if compile-half %{ %python %s fused compile %modules-fused %}
+# RUN: %if run-half %{ %python %s fused run %modules-fused %}
 # RUN: %if compile-half %{ %python %s unfused compile %modules-unfused %}
 # RUN: %if run-half %{ %python %s unfused run %modules-unfused %}
 """BLAST layers of many tokens, with kernels for tensor cores: as the compiler
-chooses them, and with a kernel for the second stage alone. Sizes that fill no tile,
-more than one tile in each direction, a dynamic number of tokens. One has more tiles
-than a GPU has multiprocessors, and is run many times: what a thread block brings for
-its next tile must not reach what it still reads of the last."""
+chooses them (all stages in one kernel where thread blocks share tiles), these with
+the third stage by the library, and with a kernel for the second stage alone. Sizes
+that fill no tile, more than one tile in each direction, a dynamic number of tokens.
+Two layers are run many times. One has more tiles than a GPU has multiprocessors: what
+a thread block brings for its next tile must not reach what it still reads of the
+last. In the other's, thread blocks wait for each other twice."""
 
 import sys
 from pathlib import Path
@@ -20,19 +24,29 @@ from halves import check_layers, check_runs
 from layers import blast
 
 kernel = sys.argv.pop(1)
+#: Several thread blocks share a tile.
+SHARED = [(300, 4, 4, 264, 1032, 264), (2100, 3, 2, 200, 520, 456), (300, 8, 8, 264, 520, 264),
+          (300, 2, 2, 520, 1032, 520), (300, 4, 4, 48, 1032, 520), (1030, 12, 16, 24, 72, 264)]
 LAYERS = []
 for dtype in ("f16", "bf16"):
+    LAYERS += [blast([t], b_out, b_in, p, q, r, dtype, zero_init=True)
+               for t, b_out, b_in, p, q, r in SHARED]
+    if kernel == "fused":
+        continue
     LAYERS += [blast([t], b_out, b_in, p, q, r, dtype, zero_init=True)
                for t, b_out, b_in, p, q, r in [
                    (256, 1, 1, 64, 64, 64), (300, 2, 2, 72, 136, 200), (1000, 2, 1, 24, 64, 88),
                    (257, 1, 2, 40, 8, 8), (513, 4, 4, 96, 96, 80), (320, 3, 5, 16, 40, 72),
                    (300, 8, 8, 24, 16, 136), (270, 16, 12, 8, 24, 72), (400, 16, 16, 16, 16, 264),
-                   # Several tiles for each block, or several blocks for each tile.
-                   (9000, 5, 3, 40, 200, 264), (9000, 16, 12, 16, 40, 264),
-                   (700, 4, 6, 72, 520, 264), (2100, 3, 2, 48, 520, 456),
-                   (300, 4, 4, 48, 1032, 520), (1030, 12, 16, 24, 72, 264)]]
+                   # Several tiles for each thread block.
+                   (9000, 5, 3, 40, 200, 264), (9000, 16, 12, 16, 40, 264)]]
     LAYERS += [blast([256, 300, 1000, 9000], 3, 4, 24, 32, 80, dtype, zero_init=True, dynamic=True),
                blast([300], 2, 2, 40, 72, 64, dtype, zero_init=True, factors_as_inputs=True)]
 MANY_TILES = blast([8192], 8, 8, 128, 128, 1016, "f16", zero_init=True)
-check_layers([*LAYERS, MANY_TILES], [f"--blast-kernel={kernel}"])
-check_runs(MANY_TILES.name, (8192, 1024), 60)
+WAITING = blast([1024], 4, 4, 512, 264, 504, "f16", zero_init=True)
+if kernel == "fused":
+    check_layers(LAYERS, [f"--blast-kernel={kernel}"])
+else:
+    check_layers([*LAYERS, MANY_TILES, WAITING], [f"--blast-kernel={kernel}"])
+    check_runs(MANY_TILES.name, (8192, 1024), 60)
+    check_runs(WAITING.name, (1024, 1056), 300)

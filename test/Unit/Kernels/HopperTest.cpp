@@ -177,6 +177,21 @@ TEST_F(HopperTest, BlastStagesThatAreRefused) {
             "tiles must have 128 rows, and 64, 128, 192 or 256 columns");
   EXPECT_EQ(getReason(getBlast(2, 3, 8), {128, 64, 2, 16, 2}),
             "2 blocks cannot share 3 block columns equally");
+  BlastProblem problem{builder.getBF16Type(), 4096, 4096, 4, 4, 1008};
+  BlastMixSchedule whole{128, 256, 4, 16, 4, /*allStages=*/true};
+  EXPECT_EQ(getReason(problem, whole), "");
+  problem.rank = 512;
+  EXPECT_EQ(getReason(problem, whole),
+            "its result has 16 tiles for each 8 thread blocks");
+  problem.m = 4100;
+  EXPECT_EQ(getReason(problem, whole),
+            "its 4 block rows of 4100 are not multiples of 8");
+  problem.bOut = problem.bIn = 16;
+  EXPECT_EQ(getReason(problem, whole),
+            "it has more than 8 block columns, which leaves no registers");
+  whole.split = 1;
+  EXPECT_EQ(getReason(problem, whole),
+            "all stages are one kernel only if blocks share tiles");
   EXPECT_EQ(
       getReason(getBlast(16, 16, 8), {128, 256, 2, 16, 1}),
       "2 stages and the tile take 245840 bytes of shared memory, of which "
