@@ -75,21 +75,25 @@ int64_t structured::getBlastMixSharedMemory(const BlastProblem &problem,
          getScaleBytes(problem, schedule);
 }
 
-/// Whether a block puts the last of its Y[j] aside, too: in a group, and where
-/// it would leave the others no registers.
-static bool isLastKept(const BlastProblem &problem,
-                       const BlastMixSchedule &schedule) {
-  return schedule.split > 1 || problem.bIn > 8;
+/// Whether the last of a block's Y[j] stays in its registers, or what it mixes
+/// of it: not where that would leave the others none.
+static bool staysLast(const BlastProblem &problem,
+                      const BlastMixSchedule &schedule) {
+  return problem.bIn <= 8 && schedule.tileN / kPartN % schedule.split == 0;
 }
+
+/// The Y[j] that a block puts aside. Others of its group want the last one,
+/// too.
 static int64_t getKept(const BlastProblem &problem,
                        const BlastMixSchedule &schedule) {
-  return problem.bIn / schedule.split - !isLastKept(problem, schedule);
+  return problem.bIn / schedule.split -
+         (schedule.split == 1 && staysLast(problem, schedule));
 }
 
 /// The Y[j] that a block brings back.
 static int64_t getTaken(const BlastProblem &problem,
                         const BlastMixSchedule &schedule) {
-  return problem.bIn - !isLastKept(problem, schedule);
+  return problem.bIn - staysLast(problem, schedule);
 }
 
 int64_t structured::getBlastMixScratch(const BlastProblem &problem,
@@ -242,12 +246,18 @@ private:
   void
   forEachTile(ValueRange ring,
               function_ref<SmallVector<Value>(TilePosition, ValueRange)> body);
-  /// The words of part `index` of a product.
-  Words packPart(ArrayRef<Value> product, int64_t index);
+  /// The words of the parts of a product.
+  SmallVector<Words> packParts(ArrayRef<Value> product);
+  /// Those that the block mixes.
+  SmallVector<Words> selectOwn(ArrayRef<Words> parts);
+  /// The block column that comes at `position` where Y[j] are mixed: the
+  /// block's last one comes last.
+  Value getColumn(int64_t position);
   /// Part `index` of Y[j] in the tile's scratch memory: vectors of 16 bytes,
   /// those of all threads side by side.
   Value getPart(Value j, Value index);
-  void keep(Value j, ArrayRef<Value> product);
+  /// Puts Y[j] aside; of the last one, all but what the block mixes.
+  void keep(Value j, ArrayRef<Words> parts, bool isLast = false);
   /// Waits until all blocks of the group have put their Y[j] aside; gives the
   /// number of the launch, if it has a group.
   Value waitForKept(Value parity);
@@ -282,6 +292,7 @@ private:
     return schedule.tileM * kPartN * kElementBytes;
   }
   int64_t getTaken() const { return ::getTaken(problem, schedule); }
+  bool stays() const { return staysLast(problem, schedule); }
   /// The Y[j] that are brought back in one stage.
   int64_t getTakenInStage() const {
     return shape.getStageBytes() / getPartBytes();
@@ -429,38 +440,44 @@ void BlastMixBuilder::consume(Value warpgroup) {
   SmallVector<Value> carried{b.i32(0)};
   llvm::append_range(carried, pipeline->startConsuming());
   forEachTile(carried, [&](TilePosition tile, ValueRange carried) {
-    SmallVector<Value> ring =
-        b.forLoop(first, b.add(first, getKept(problem, schedule)), b.i32(1),
-                  carried.drop_front(), [&](Value j, ValueRange values) {
-                    SmallVector<Value> ring(values);
-                    keep(j, pipeline->consume(warpgroup, ring, steps));
-                    return ring;
-                  });
+    int64_t beforeLast = getOwn() - stays();
+    SmallVector<Value> ring = b.forLoop(
+        first, b.add(first, beforeLast), b.i32(1), carried.drop_front(),
+        [&](Value j, ValueRange values) {
+          SmallVector<Value> ring(values);
+          keep(j, packParts(pipeline->consume(warpgroup, ring, steps)));
+          return ring;
+        });
+    SmallVector<Words> last;
+    auto multiplyLast = [&] {
+      last = packParts(pipeline->consume(warpgroup, ring, steps));
+    };
+    if (stays() && schedule.split > 1) {
+      multiplyLast();
+      keep(b.add(first, beforeLast), last, /*isLast=*/true);
+      last = selectOwn(last);
+    }
     if (getTaken() > 0) {
       b.fenceGlobalWrites();
       arriveStored();
     }
+    if (stays() && schedule.split == 1)
+      multiplyLast();
     tile.row = b.add(tile.row, b.mul(warp, kRowsPerWarp));
-    if (isLastKept(problem, schedule)) {
-      b.wait(scalesFull, carried[0]);
+    b.wait(scalesFull, carried[0]);
+    if (stays())
+      for (auto [part, words] : llvm::enumerate(last)) {
+        SmallVector<Words> y = take(ring);
+        y.push_back(words);
+        mix(y, b.add(member, part * schedule.split), tile);
+      }
+    else
       ring = b.forLoop(member, b.i32(getParts()), b.i32(schedule.split), ring,
                        [&](Value index, ValueRange values) {
                          SmallVector<Value> ring(values);
                          mix(take(ring), index, tile);
                          return ring;
                        });
-    } else {
-      SmallVector<Value> product = pipeline->consume(warpgroup, ring, steps);
-      SmallVector<Words> last;
-      for (int64_t index = 0; index < getParts(); ++index)
-        last.push_back(packPart(product, index));
-      b.wait(scalesFull, carried[0]);
-      for (int64_t index = 0; index < getParts(); ++index) {
-        SmallVector<Words> y = take(ring);
-        y.push_back(last[index]);
-        mix(y, b.i32(index), tile);
-      }
-    }
     b.syncWarp();
     b.ifThen(b.isEqual(lane, 0), [&] { b.arrive(scalesEmpty); });
     if (schedule.allStages) {
@@ -579,15 +596,31 @@ void BlastMixBuilder::storeResult(Value warpgroup, ArrayRef<Value> product) {
   b.ifThen(isStoring, [&] { b.waitForStores(0, /*readOnly=*/true); });
 }
 
-BlastMixBuilder::Words BlastMixBuilder::packPart(ArrayRef<Value> product,
-                                                 int64_t index) {
-  Words words;
-  for (int64_t i = 0; i < getWords(); ++i) {
-    int64_t element = (index * getWords() + i) * 2;
-    words.push_back(
+SmallVector<BlastMixBuilder::Words>
+BlastMixBuilder::packParts(ArrayRef<Value> product) {
+  SmallVector<Words> parts(getParts());
+  for (size_t element = 0; element < product.size(); element += 2)
+    parts[element / (2 * getWords())].push_back(
         b.pack(product[element], product[element + 1], problem.elementType));
+  return parts;
+}
+
+SmallVector<BlastMixBuilder::Words>
+BlastMixBuilder::selectOwn(ArrayRef<Words> parts) {
+  SmallVector<Words> own;
+  for (int64_t first = 0; first < getParts(); first += schedule.split) {
+    Words &words = own.emplace_back(parts[first]);
+    for (int64_t next = 1; next < schedule.split; ++next)
+      for (auto [word, other] : llvm::zip_equal(words, parts[first + next]))
+        word = b.select(b.isEqual(member, next), other, word);
   }
-  return words;
+  return own;
+}
+
+Value BlastMixBuilder::getColumn(int64_t position) {
+  if (!stays())
+    return b.i32(position);
+  return b.rem(b.add(b.mul(b.add(member, 1), getOwn()), position), problem.bIn);
 }
 
 Value BlastMixBuilder::getPart(Value j, Value index) {
@@ -595,14 +628,22 @@ Value BlastMixBuilder::getPart(Value j, Value index) {
                   b.mul(b.add(b.mul(j, getParts()), index), getPartBytes()));
 }
 
-void BlastMixBuilder::keep(Value j, ArrayRef<Value> product) {
-  for (int64_t index = 0; index < getParts(); ++index) {
-    Value pointer =
-        b.offset(getPart(j, b.i32(index)), b.mul(consumer, kVectorBytes));
-    Words words = packPart(product, index);
-    for (int64_t i = 0; i < getWords(); i += 4)
-      b.storeGlobal(ArrayRef(words).slice(i, 4),
-                    b.offset(pointer, i / 4 * kVectorBytes * kConsumerThreads));
+void BlastMixBuilder::keep(Value j, ArrayRef<Words> parts, bool isLast) {
+  for (auto [index, words] : llvm::enumerate(parts)) {
+    auto store = [&, index = index, &words = words] {
+      Value pointer =
+          b.offset(getPart(j, b.i32(index)), b.mul(consumer, kVectorBytes));
+      for (int64_t i = 0; i < getWords(); i += 4)
+        b.storeGlobal(
+            ArrayRef(words).slice(i, 4),
+            b.offset(pointer, i / 4 * kVectorBytes * kConsumerThreads));
+    };
+    if (isLast)
+      b.ifThen(arith::CmpIOp::create(b, arith::CmpIPredicate::ne, member,
+                                     b.i32(index % schedule.split)),
+               store);
+    else
+      store();
   }
 }
 
@@ -614,7 +655,7 @@ SmallVector<Value> BlastMixBuilder::bring(ValueRange ring, Value index) {
         next, count * getPartBytes(), [&](Value stage, Value full) {
           for (int64_t i = 0; i < count; ++i)
             b.loadBulk(b.offset(stage, i * getPartBytes()),
-                       getPart(b.i32(j + i), index), getPartBytes(), full);
+                       getPart(getColumn(j + i), index), getPartBytes(), full);
         });
   }
   return next;
@@ -677,7 +718,8 @@ void BlastMixBuilder::assist(Value thread) {
                   next < problem.bIn
                       ? b.load(b.getI32Type(),
                                b.offset(source,
-                                        next * problem.rank * kElementBytes),
+                                        b.mul(getColumn(next),
+                                              problem.rank * kElementBytes)),
                                /*invariant=*/true)
                       : b.i32(0));
             Value words =

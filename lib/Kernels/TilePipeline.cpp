@@ -37,14 +37,14 @@ void TilePipeline::run(function_ref<void()> produce,
   b.ifThenElse(
       b.isEqual(warpgroup, 0),
       [&] {
-        b.setMaxRegisters(areTwo ? 40 : 32, /*increase=*/false);
+        b.setMaxRegisters(areTwo ? 56 : 32, /*increase=*/false);
         b.ifThen(b.isEqual(thread, 0), [&] { produce(); });
         if (assist)
           b.ifThen(b.isLess(b.i32(kWarpgroup - kAssistants - 1), thread),
                    [&] { assist(b.add(thread, kAssistants - kWarpgroup)); });
       },
       [&] {
-        b.setMaxRegisters(areTwo ? 232 : 160, /*increase=*/true);
+        b.setMaxRegisters(areTwo ? 224 : 160, /*increase=*/true);
         consume(b.add(warpgroup, -1));
       });
 }

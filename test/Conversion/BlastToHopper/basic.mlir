@@ -30,10 +30,10 @@ func.func @fused(%x: memref<512x256xbf16>, %u: memref<2x128x64xbf16>,
 // CHECK: gpu.module @hopper
 // CHECK: llvm.func @blast_stages12_0(
 // CHECK-SAME: gpu.kernel, nvvm.kernel, nvvm.maxntid = array<i32: 384>, nvvm.minctasm = 1 : i32
-// CHECK: nvvm.setmaxregister decrease 40
+// CHECK: nvvm.setmaxregister decrease 56
 // CHECK: nvvm.griddepcontrol wait
 // CHECK: cp.async.bulk.tensor.3d.shared::cluster.global
-// CHECK: nvvm.setmaxregister increase 232
+// CHECK: nvvm.setmaxregister increase 224
 // CHECK: nvvm.wgmma.mma_async {{.*}} D[<f32>, <one>], A[<bf16>, <one>, <row>], B[<bf16>, <one>, <col>]
 // CHECK: func.func private @blast_stages12(
 // CHECK: call @structuredCudaTensorMap3D
