@@ -102,14 +102,17 @@ int64_t structured::getBlastMixScratch(const BlastProblem &problem,
          kElementBytes;
 }
 
-/// Of a group, and of a row of tiles.
-static constexpr int64_t kCounterBytes = 128, kRowCounterOffset = 64;
+/// Counters of a group and, in the same memory, of a row of tiles, and the
+/// number of launches that a thread block has seen.
+static constexpr int64_t kCounterBytes = 128, kRowCounterOffset = 64,
+                         kLaunchBytes = 4;
 
 int64_t structured::getBlastMixCounterBytes(const BlastProblem &problem,
                                             const BlastMixSchedule &schedule,
                                             int64_t tokens) {
   // There are at least as many groups as rows of tiles.
-  return kCounterBytes * getBlastMixTiles(problem, schedule, tokens);
+  return (kCounterBytes + schedule.split * kLaunchBytes) *
+         getBlastMixTiles(problem, schedule, tokens);
 }
 
 /// The third stage's tiles for each row of them.
@@ -258,16 +261,15 @@ private:
   Value getPart(Value j, Value index);
   /// Puts Y[j] aside; of the last one, all but what the block mixes.
   void keep(Value j, ArrayRef<Words> parts, bool isLast = false);
-  /// Waits until all blocks of the group have put their Y[j] aside; gives the
-  /// number of the launch, if it has a group.
-  Value waitForKept(Value parity);
+  /// Waits until all blocks of the group have put their Y[j] aside.
+  void waitForKept(Value parity);
   /// Has part `index` of the Y[j] that were put aside brought back.
   SmallVector<Value> bring(ValueRange ring, Value index);
   /// The thread's words of what was brought.
   SmallVector<Words> take(SmallVector<Value> &ring);
   /// Brings Z and U of the block's tile of the result; `row` is the first token
   /// of its own Z.
-  void produceResult(ValueRange ring, Value launch, Value row);
+  void produceResult(ValueRange ring, Value row);
   /// Stores the block's tile of the result.
   void storeResult(Value warpgroup, ArrayRef<Value> product);
   TilePosition locateResult();
@@ -322,6 +324,8 @@ private:
   // The memory of the group's tile, and the barrier that the block's part of
   // it is there, and then its Z; S of a tile, and its barriers.
   Value scratch, kept, scales, scalesFull, scalesEmpty;
+  // With this one, of the thread that has tiles brought.
+  Value launches;
   // Of the thread that multiplies.
   Value lane, consumer, storage, onDiagonal;
 };
@@ -400,6 +404,12 @@ void BlastMixBuilder::forEachTile(
 void BlastMixBuilder::produce() {
   // What an earlier kernel wrote is read from here on.
   b.waitForPrerequisiteGrids();
+  if (schedule.split > 1) {
+    Value memory = b.offset(counters, b.mul(numTiles, kCounterBytes));
+    memory = b.offset(memory, b.mul(b.blockIdx(), kLaunchBytes));
+    launches = b.add(b.load(b.getI32Type(), memory), 1);
+    b.store(launches, memory);
+  }
   Value first = b.mul(member, getOwn());
   SmallVector<Value> carried{b.i32(0)};
   llvm::append_range(carried, pipeline->startProducing());
@@ -411,12 +421,12 @@ void BlastMixBuilder::produce() {
                                              b.i32(getSteps()));
                   });
     if (getTaken() > 0) {
-      Value launch = waitForKept(carried[0]);
+      waitForKept(carried[0]);
       ring = b.forLoop(
           member, b.i32(getParts()), b.i32(schedule.split), ring,
           [&](Value index, ValueRange ring) { return bring(ring, index); });
       if (schedule.allStages)
-        produceResult(ring, launch, tile.row);
+        produceResult(ring, tile.row);
     }
     SmallVector<Value> next{b.bitXor(carried[0], b.i32(1))};
     llvm::append_range(next, ring);
@@ -497,17 +507,14 @@ void BlastMixBuilder::arriveStored() {
   b.ifThen(b.isEqual(lane, 0), [&] { b.arrive(kept); });
 }
 
-Value BlastMixBuilder::waitForKept(Value parity) {
+void BlastMixBuilder::waitForKept(Value parity) {
   b.wait(kept, parity);
-  if (schedule.split == 1) {
-    b.fenceGlobalWrites();
-    return Value();
-  }
+  if (schedule.split == 1)
+    return b.fenceGlobalWrites();
   // Each launch adds the number of blocks.
   Value counter = b.offset(counters, b.mul(group, kCounterBytes));
-  Value launch = b.div(b.atomicAdd(counter, b.i32(1)), schedule.split);
-  b.waitForCount(counter, b.mul(b.add(launch, 1), schedule.split));
-  return launch;
+  b.addRelease(counter);
+  b.waitForCount(counter, b.mul(launches, schedule.split));
 }
 
 TilePosition BlastMixBuilder::locateResult() {
@@ -520,7 +527,7 @@ TilePosition BlastMixBuilder::locateResult() {
   return tile;
 }
 
-void BlastMixBuilder::produceResult(ValueRange ring, Value launch, Value row) {
+void BlastMixBuilder::produceResult(ValueRange ring, Value row) {
   StageRing &stages = pipeline->getRing();
   TilePosition tile = locateResult();
   auto bringU = [&](ValueRange ring, Value step) {
@@ -548,10 +555,10 @@ void BlastMixBuilder::produceResult(ValueRange ring, Value launch, Value row) {
     next = stages.advance(next);
   }
   b.wait(kept, b.i32(1));
-  b.atomicAdd(getCounter(row), b.i32(1));
+  b.addRelease(getCounter(row));
   int64_t blocks =
       llvm::divideCeil(problem.rank, schedule.tileN) * schedule.split;
-  b.waitForCount(getCounter(tile.row), b.mul(b.add(launch, 1), blocks));
+  b.waitForCount(getCounter(tile.row), b.mul(launches, blocks));
   next.assign(ring.begin(), ring.end());
   for (int64_t step = 0; step < ahead; ++step) {
     bringZ(next, b.i32(step));

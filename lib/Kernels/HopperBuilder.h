@@ -179,7 +179,9 @@ public:
   void storeRelaxed(Value low, Value high, Value pointer);
   /// Adds to an i32 of global memory, and gives what it was.
   Value atomicAdd(Value pointer, Value value);
-  /// The same without an order.
+  /// Adds 1 after all that was written before it.
+  void addRelease(Value pointer);
+  /// `atomicAdd` without an order.
   Value atomicAddRelaxed(Value pointer, Value value);
   /// An i32, after which all is seen that was written before it.
   Value loadAcquire(Value pointer);
