@@ -338,8 +338,8 @@ private:
           launch.getOperand(6), {launch.int64(p), tokens, bOut},
           {launch.int64(problem.m), launch.int64(p)}, {64, 64, 1}));
     }
-    launch.launch(kernels, kernel, arguments, blocks,
-                  /*isProgrammatic=*/false);
+    // It reads nothing before the kernel in front of it has ended.
+    launch.launch(kernels, kernel, arguments, blocks, /*isProgrammatic=*/true);
     return launch.function;
   }
 

@@ -36,6 +36,7 @@ func.func @whole(%x: memref<512x384xbf16>, %u: memref<4x96x80xbf16>, %s: memref<
 // CHECK: call @structuredCudaTensorMap3D
 // CHECK: call @structuredCudaScratch
 // CHECK-COUNT-3: call @structuredCudaTensorMap3D
+// CHECK: call @structuredCudaNextLaunch
 // CHECK: gpu.launch_func @hopper::@blast_stages123_0
 
 // -----
