@@ -9,6 +9,7 @@
 #include "Structured/Analysis/LayerCost.h"
 #include "Structured/Conversion/Passes.h"
 #include "Structured/Kernels/BlastDecode.h"
+#include "Structured/Kernels/BlastExchange.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
@@ -34,6 +35,7 @@ using LocBuilder = ImplicitLocOpBuilder;
 /// The kernels' names, which are those of their implementations in a table of
 /// costs.
 static constexpr llvm::StringLiteral kDecode = "blast_decode";
+static constexpr llvm::StringLiteral kExchange = "blast_exchange";
 static constexpr llvm::StringLiteral kStages12 = "blast_stages12";
 static constexpr llvm::StringLiteral kStages123 = "blast_stages123";
 static constexpr llvm::StringLiteral kStage2 = "blast_stage2";
@@ -129,6 +131,12 @@ private:
     whole.allStages = true;
     bool canWhole = canFuse && allStages && !checkBlastMix(problem, whole) &&
                     ownsResult(op, problem);
+    BlastExchangeSchedule exchange =
+        getBlastExchangeSchedule(problem, tokens.value_or(0), multiprocessors);
+    // Of fewer blocks, what the fused kernel keeps of Y fits the L2 cache.
+    bool canExchange = tokens && *tokens >= minExchangeTokens &&
+                       std::max(problem.bIn, problem.bOut) > maxFusedBlocks &&
+                       !checkBlastExchange(problem, exchange);
     std::optional<std::string> noMix = checkMix(problem);
     int64_t expected = tokens.value_or(expectedTokens);
     std::optional<StringRef> fastest;
@@ -138,6 +146,8 @@ private:
         possible.push_back(kStages12);
       if (canWhole)
         possible.push_back(kStages123);
+      if (canExchange)
+        possible.push_back(kExchange);
       if (!noMix)
         possible.push_back(kStage2);
       fastest = getFastest(problem, expected, possible);
@@ -150,6 +160,10 @@ private:
                  : "it has " + std::to_string(*tokens) + " tokens, more than " +
                        std::to_string(kMaxDecodeTokens) + " and fewer than " +
                        std::to_string(minTokens);
+    if (canExchange && (!fastest || fastest == kExchange)) {
+      lowerExchange(op, problem, exchange);
+      return "";
+    }
     bool isFused = canFuse && (fastest ? fastest != kStage2
                                        : std::max(problem.bIn, problem.bOut) <=
                                              maxFusedBlocks);
@@ -340,6 +354,57 @@ private:
     }
     // It reads nothing before the kernel in front of it has ended.
     launch.launch(kernels, kernel, arguments, blocks, /*isProgrammatic=*/true);
+    return launch.function;
+  }
+
+  /// Lowers a layer to a kernel whose thread blocks exchange Y, and a
+  /// contraction of the transposed Z.
+  void lowerExchange(BlastMatmulOp op, const BlastProblem &problem,
+                     const BlastExchangeSchedule &schedule) {
+    LocBuilder b(op.getLoc(), op);
+    auto allocate = [&](ArrayRef<int64_t> sizes, Type type) -> Value {
+      return memref::AllocOp::create(b, MemRefType::get(sizes, type));
+    };
+    Value z =
+        allocate({problem.bOut, problem.rank, getBlastExchangePitchZ(schedule)},
+                 problem.elementType);
+    Value y = allocate({getBlastExchangeScratch(schedule)}, b.getI8Type());
+    SmallVector<Value> operands{op.getInput(), op.getVt(), op.getS(), z, y};
+    functions.call(b, kExchange, operands, [&](StringRef name) {
+      return launchExchange(op, problem, schedule, operands, name);
+    });
+    memref::DeallocOp::create(b, y);
+    addBlastStage3(b, op, takeRanks(b, z, schedule.tokens),
+                   /*isTransposed=*/true);
+    memref::DeallocOp::create(b, z);
+    op.erase();
+  }
+
+  /// A function of X, Vt, S, Z and memory for Y.
+  func::FuncOp launchExchange(BlastMatmulOp op, const BlastProblem &problem,
+                              const BlastExchangeSchedule &schedule,
+                              ValueRange operands, StringRef functionName) {
+    std::string name = functionName.str() + "_";
+    gpu::GPUModuleOp kernels = getHopperKernels(getOperation(), name);
+    Kernel kernel = buildBlastExchange(kernels, name, problem, schedule);
+    LaunchBuilder launch(getOperation(), op.getLoc(), functionName, operands,
+                         problem.elementType);
+    int64_t q = problem.n / problem.bIn;
+    Value bIn = launch.int64(problem.bIn), columns = launch.int64(q);
+    int64_t blocks = getBlastExchangeBlocks(schedule);
+    SmallVector<Value> arguments{
+        launch.getTensorMap(
+            launch.getOperand(0), {columns, launch.int64(schedule.tokens), bIn},
+            {launch.int64(problem.n), columns}, {64, schedule.tileM, 1}),
+        launch.getTensorMap(launch.getOperand(1),
+                            {columns, launch.int64(problem.rank), bIn},
+                            {columns, launch.int64(problem.rank * q)},
+                            {64, getBlastExchangeRanks(schedule), 1}),
+        launch.getPointer(launch.getOperand(3)),
+        launch.getPointer(launch.getOperand(2)),
+        launch.getPointer(launch.getOperand(4)),
+        launch.getScratch(getBlastExchangeCounters(schedule), blocks)};
+    launch.launch(kernels, kernel, arguments, blocks, /*isProgrammatic=*/false);
     return launch.function;
   }
 

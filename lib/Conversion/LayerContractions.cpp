@@ -82,10 +82,13 @@ void structured::addBlastStage1(ImplicitLocOpBuilder &b, BlastMatmulOp op,
 }
 
 void structured::addBlastStage3(ImplicitLocOpBuilder &b, BlastMatmulOp op,
-                                Value z) {
+                                Value z, bool isTransposed) {
   Value o = splitFeatures(b, op.getInit(), op.getBOut());
+  unsigned t = 1, r = 3;
+  if (isTransposed)
+    std::swap(t, r);
   contract(b, z, op.getU(), o,
-           {/*z [i,t,r]=*/{0, 1, 3}, /*u [i,p,r]=*/{0, 2, 3},
+           {/*z [i,t,r]=*/{0, t, r}, /*u [i,p,r]=*/{0, 2, 3},
             /*o [t,i,p]=*/{1, 0, 2}});
 }
 

@@ -29,7 +29,7 @@ mlir::Value splitFeatures(mlir::ImplicitLocOpBuilder &b, mlir::Value matrix,
 /// with zeros in it if `isZero`; [blocks, T, pitch] if that is more.
 mlir::Value allocateRanks(mlir::ImplicitLocOpBuilder &b, BlastMatmulOp op,
                           int64_t blocks, bool isZero, int64_t pitch = 0);
-/// Its [blocks, T, rank].
+/// Its [blocks, T, rank]; of one that is transposed [blocks, r, T], by T.
 mlir::Value takeRanks(mlir::ImplicitLocOpBuilder &b, mlir::Value buffer,
                       int64_t rank);
 
@@ -37,9 +37,10 @@ mlir::Value takeRanks(mlir::ImplicitLocOpBuilder &b, mlir::Value buffer,
 void addBlastStage1(mlir::ImplicitLocOpBuilder &b, BlastMatmulOp op,
                     mlir::Value y);
 
-/// The third stage of `op`: O[t, i, p'] += Σ_ρ Z[i, t, ρ] U[i, p', ρ].
+/// The third stage of `op`: O[t, i, p'] += Σ_ρ Z[i, t, ρ] U[i, p', ρ]. If Z is
+/// transposed it is [b_out, r, T].
 void addBlastStage3(mlir::ImplicitLocOpBuilder &b, BlastMatmulOp op,
-                    mlir::Value z);
+                    mlir::Value z, bool isTransposed = false);
 
 /// What `buffer` is a view of.
 mlir::Value getBaseBuffer(mlir::Value buffer);

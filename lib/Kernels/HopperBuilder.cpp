@@ -12,6 +12,17 @@ using namespace structured;
 
 static constexpr llvm::StringLiteral kSharedMemoryName = "structured_shared";
 
+/// "{$first, …}", `count` operands of inline assembly.
+static std::string getOperandList(int64_t first, int64_t count) {
+  std::string text;
+  llvm::raw_string_ostream stream(text);
+  stream << "{";
+  llvm::interleaveComma(llvm::seq(first, first + count), stream,
+                        [&](int64_t index) { stream << "$" << index; });
+  stream << "}";
+  return text;
+}
+
 //===----------------------------------------------------------------------===//
 // Numbers
 //===----------------------------------------------------------------------===//
@@ -225,14 +236,24 @@ void HopperBuilder::prefetchDescriptor(Value descriptor) {
   inlineAsm(Type(), "prefetch.tensormap [$0];", "l", {descriptor});
 }
 
+Value HopperBuilder::createPolicy(bool keeps) {
+  std::string text = keeps ? "evict_last" : "evict_first";
+  return inlineAsm(getI64Type(),
+                   "createpolicy.fractional.L2::" + text + ".b64 $0, 1.0;",
+                   "=l", {});
+}
 void HopperBuilder::loadTile(Value target, Value descriptor,
-                             ValueRange coordinates, Value barrier) {
-  inlineAsm(Type(),
-            "cp.async.bulk.tensor.3d.shared::cluster.global.mbarrier::"
-            "complete_tx::bytes [$0], [$1, {$2, $3, $4}], [$5];",
-            "r,l,r,r,r,r",
-            {toInt(target), descriptor, coordinates[0], coordinates[1],
-             coordinates[2], toInt(barrier)});
+                             ValueRange coordinates, Value barrier,
+                             Value policy) {
+  std::string text = "cp.async.bulk.tensor.3d.shared::cluster.global.mbarrier::"
+                     "complete_tx::bytes";
+  text += policy ? ".L2::cache_hint [$0], [$1, {$2, $3, $4}], [$5], $6;"
+                 : " [$0], [$1, {$2, $3, $4}], [$5];";
+  SmallVector<Value> operands{toInt(target),  descriptor,     coordinates[0],
+                              coordinates[1], coordinates[2], toInt(barrier)};
+  if (policy)
+    operands.push_back(policy);
+  inlineAsm(Type(), text, policy ? "r,l,r,r,r,r,l" : "r,l,r,r,r,r", operands);
 }
 void HopperBuilder::loadBulk(Value target, Value source, int64_t bytes,
                              Value barrier) {
@@ -266,11 +287,11 @@ void HopperBuilder::fenceGlobalWrites() {
 // Warpgroup products
 //===----------------------------------------------------------------------===//
 
-Value HopperBuilder::matrixDescriptor(Value address) {
+Value HopperBuilder::matrixDescriptor(Value address, int64_t alongColumns) {
   // Eight rows of 128 bytes are 1024 apart (64 in units of 16 bytes); the
   // layout type 1 is the 128-byte swizzle.
-  constexpr int64_t base =
-      (int64_t(1) << 62) | (int64_t(64) << 32) | (int64_t(1) << 16);
+  int64_t base =
+      (int64_t(1) << 62) | (int64_t(64) << 32) | (alongColumns / 16) << 16;
   Value number = LLVM::PtrToIntOp::create(*this, getI64Type(), address);
   Value units = arith::ShRUIOp::create(*this, number, i64(4));
   Value masked = arith::AndIOp::create(*this, units, i64(0x3FFF));
@@ -280,7 +301,8 @@ void HopperBuilder::fenceProducts() {
   NVVM::WgmmaFenceAlignedOp::create(*this);
 }
 Value HopperBuilder::multiply(Value accumulators, Value descriptorA,
-                              Value descriptorB, int64_t n, Type elementType) {
+                              Value descriptorB, int64_t n, Type elementType,
+                              bool isFirst) {
   MLIRContext *context = getContext();
   NVVM::WGMMATypes type =
       elementType.isBF16() ? NVVM::WGMMATypes::bf16 : NVVM::WGMMATypes::f16;
@@ -293,8 +315,33 @@ Value HopperBuilder::multiply(Value accumulators, Value descriptorA,
       *this, accumulators.getType(), accumulators, descriptorA, descriptorB,
       NVVM::MMAShapeAttr::get(context, 64, n, 16), typeAttr, typeAttr,
       NVVM::WGMMATypesAttr::get(context, NVVM::WGMMATypes::f32),
-      NVVM::WGMMAScaleOutAttr::get(context, NVVM::WGMMAScaleOut::one), one, one,
-      row, col, NVVM::MMAIntOverflowAttr());
+      NVVM::WGMMAScaleOutAttr::get(context, isFirst ? NVVM::WGMMAScaleOut::zero
+                                                    : NVVM::WGMMAScaleOut::one),
+      one, one, row, col, NVVM::MMAIntOverflowAttr());
+}
+Value HopperBuilder::multiplyRegisters(Value accumulators, ValueRange a,
+                                       Value descriptorB, int64_t n,
+                                       Type elementType, bool isFirst) {
+  int64_t count = n / 2;
+  std::string type = elementType.isBF16() ? "bf16" : "f16";
+  std::string text = "wgmma.mma_async.sync.aligned.m64n" + std::to_string(n) +
+                     "k16.f32." + type + "." + type + " " +
+                     getOperandList(0, count) + ", " +
+                     getOperandList(2 * count, 4) + ", $" +
+                     std::to_string(2 * count + 4) + ", p, 1, 1, 1;";
+  text = "{ .reg .pred p; setp.ne.b32 p, $" + std::to_string(2 * count + 5) +
+         ", 0; " + text + " }";
+  std::string constraints;
+  for (int64_t i = 0; i < count; ++i)
+    constraints += "=f,";
+  for (int64_t i = 0; i < count; ++i)
+    constraints += std::to_string(i) + ",";
+  SmallVector<Value> operands = getElements(accumulators);
+  operands.append(a.begin(), a.end());
+  operands.push_back(descriptorB);
+  operands.push_back(i32(!isFirst));
+  return inlineAsm(accumulators.getType(), text, constraints + "r,r,r,r,l,n",
+                   operands);
 }
 void HopperBuilder::commitProducts() {
   NVVM::WgmmaGroupSyncAlignedOp::create(*this);
@@ -302,7 +349,7 @@ void HopperBuilder::commitProducts() {
 void HopperBuilder::waitForPreviousProducts() {
   NVVM::WgmmaWaitGroupSyncOp::create(*this, 1);
 }
-Value HopperBuilder::waitForProducts(Value accumulators) {
+Value HopperBuilder::waitForProducts(Value accumulators, int64_t pending) {
   // The accumulators go through the instruction, so that nothing that reads
   // them is moved before it.
   SmallVector<Value> operands = getElements(accumulators);
@@ -313,13 +360,18 @@ Value HopperBuilder::waitForProducts(Value accumulators) {
   for (size_t i = 0; i < count; ++i)
     constraints += std::to_string(i) + ",";
   constraints += "~{memory}";
-  return inlineAsm(accumulators.getType(), "wgmma.wait_group.sync.aligned 0;", constraints,
-                   operands);
+  return inlineAsm(accumulators.getType(),
+                   "wgmma.wait_group.sync.aligned " + std::to_string(pending) +
+                       ";",
+                   constraints, operands);
 }
-Value HopperBuilder::zeroAccumulators(int64_t n) {
+Value HopperBuilder::newAccumulators(int64_t n) {
   auto type = LLVM::LLVMStructType::getLiteral(
       getContext(), SmallVector<Type>(n / 2, getF32Type()));
-  Value zeros = LLVM::UndefOp::create(*this, type);
+  return LLVM::UndefOp::create(*this, type);
+}
+Value HopperBuilder::zeroAccumulators(int64_t n) {
+  Value zeros = newAccumulators(n);
   Value zero = f32(0);
   for (int64_t i = 0; i < n / 2; ++i)
     zeros = LLVM::InsertValueOp::create(*this, zeros, zero, i);
@@ -349,16 +401,6 @@ std::pair<Value, Value> HopperBuilder::unpack(Value packed, Type elementType) {
     return LLVM::FPExtOp::create(*this, getF32Type(), half);
   };
   return {extend(0), extend(1)};
-}
-/// "{$first, …}", `count` operands of inline assembly.
-static std::string getOperandList(int64_t first, int64_t count) {
-  std::string text;
-  llvm::raw_string_ostream stream(text);
-  stream << "{";
-  llvm::interleaveComma(llvm::seq(first, first + count), stream,
-                        [&](int64_t index) { stream << "$" << index; });
-  stream << "}";
-  return text;
 }
 void HopperBuilder::storeMatrices(Value address, ArrayRef<Value> packed,
                                   bool transposed) {
@@ -457,11 +499,19 @@ SmallVector<Value> HopperBuilder::loadGlobal(Value pointer, Value valid,
       getContext(), SmallVector<Type>(4, getI32Type()));
   return getElements(inlineAsm(type4, load, constraints, operands));
 }
-void HopperBuilder::storeGlobal(ArrayRef<Value> words, Value pointer) {
+void HopperBuilder::storeGlobal(ArrayRef<Value> words, Value pointer,
+                                Value policy) {
   SmallVector<Value> operands{pointer};
   operands.append(words.begin(), words.end());
-  inlineAsm(Type(), "st.global.cg.v4.b32 [$0], {$1, $2, $3, $4};",
-            "l,r,r,r,r,~{memory}", operands);
+  if (!policy) {
+    inlineAsm(Type(), "st.global.cg.v4.b32 [$0], {$1, $2, $3, $4};",
+              "l,r,r,r,r,~{memory}", operands);
+    return;
+  }
+  operands.push_back(policy);
+  inlineAsm(Type(),
+            "st.global.L2::cache_hint.v4.b32 [$0], {$1, $2, $3, $4}, $5;",
+            "l,r,r,r,r,l,~{memory}", operands);
 }
 void HopperBuilder::copyAsync(Value target, Value source) {
   inlineAsm(Type(), "cp.async.ca.shared.global [$0], [$1], 4;", "r,l",
@@ -511,6 +561,10 @@ Value HopperBuilder::atomicAddRelaxed(Value pointer, Value value) {
                    "atom.relaxed.gpu.global.add.u32 $0, [$1], $2;",
                    "=r,l,r,~{memory}", {pointer, value});
 }
+void HopperBuilder::addRelease(Value pointer, Value value) {
+  inlineAsm(Type(), "red.release.gpu.global.add.u32 [$0], $1;", "l,r,~{memory}",
+            {pointer, value});
+}
 Value HopperBuilder::loadAcquire(Value pointer) {
   return inlineAsm(getI32Type(), "ld.acquire.gpu.global.u32 $0, [$1];",
                    "=r,l,~{memory}", {pointer});
@@ -531,9 +585,9 @@ void HopperBuilder::waitForCount(Value pointer, Value count) {
 SmallVector<Value> HopperBuilder::loadShared(Value address) {
   auto type4 = LLVM::LLVMStructType::getLiteral(
       getContext(), SmallVector<Type>(4, getI32Type()));
-  return getElements(
-      inlineAsm(type4, "ld.shared.v4.b32 {$0, $1, $2, $3}, [$4];",
-                "=r,=r,=r,=r,r,~{memory}", {toInt(address)}));
+  return getElements(inlineAsm(type4,
+                               "ld.shared.v4.b32 {$0, $1, $2, $3}, [$4];",
+                               "=r,=r,=r,=r,r,~{memory}", {toInt(address)}));
 }
 void HopperBuilder::storeShared(ValueRange words, Value address) {
   SmallVector<Value> operands{toInt(address)};

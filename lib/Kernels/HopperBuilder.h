@@ -99,8 +99,12 @@ public:
 
   // The copy engine.
   void prefetchDescriptor(Value descriptor);
+  /// For accesses to global memory: what the L2 cache then keeps longest, or
+  /// what it gives up first (i64).
+  Value createPolicy(bool keeps);
+  /// By the policy, if there is one.
   void loadTile(Value target, Value descriptor, ValueRange coordinates,
-                Value barrier);
+                Value barrier, Value policy = {});
   /// Brings `bytes` bytes, a multiple of 16, that lie one after the other.
   void loadBulk(Value target, Value source, int64_t bytes, Value barrier);
   void storeTile(Value descriptor, Value source, ValueRange coordinates);
@@ -117,18 +121,27 @@ public:
 
   // Warpgroup products.
   /// The descriptor (i64) of a tile of 64 columns of 2 bytes at `address`, with
-  /// the 128-byte swizzle, K-major.
-  Value matrixDescriptor(Value address);
+  /// the 128-byte swizzle, K-major. If it is transposed, rows of 64 columns,
+  /// the next 64 columns are `alongColumns` bytes apart.
+  Value matrixDescriptor(Value address, int64_t alongColumns = 16);
   void fenceProducts();
-  /// accumulators (a struct of n/2 f32) += A [64, 16] · B [n, 16]ᵀ.
+  /// accumulators (a struct of n/2 f32) += A [64, 16] · B [n, 16]ᵀ. The first
+  /// product of a sum takes no notice of what the accumulators were.
   Value multiply(Value accumulators, Value descriptorA, Value descriptorB,
-                 int64_t n, mlir::Type elementType);
+                 int64_t n, mlir::Type elementType, bool isFirst = false);
+  /// The same with A in four i32 of each thread, as that of `multiplySmall` in
+  /// each warp, and with B [16, n].
+  Value multiplyRegisters(Value accumulators, ValueRange a, Value descriptorB,
+                          int64_t n, mlir::Type elementType, bool isFirst);
   void commitProducts();
   /// Waits until at most one group of products is pending.
   void waitForPreviousProducts();
-  /// Waits for all products; the accumulators can then be read.
-  Value waitForProducts(Value accumulators);
+  /// Waits for all products but the last `pending` groups; the accumulators of
+  /// the others can then be read.
+  Value waitForProducts(Value accumulators, int64_t pending = 0);
   Value zeroAccumulators(int64_t n);
+  /// For the first product of a sum.
+  Value newAccumulators(int64_t n);
 
   /// Two f32 as two elements of the type, in an i32; the inverse.
   Value pack(Value low, Value high, mlir::Type elementType);
@@ -164,8 +177,9 @@ public:
   /// the kernel's grid and those before it do not write is `invariant`.
   llvm::SmallVector<Value> loadGlobal(Value pointer, Value valid,
                                       bool invariant);
-  /// Four i32 to global memory, past the L1 cache.
-  void storeGlobal(llvm::ArrayRef<Value> words, Value pointer);
+  /// Four i32 to global memory, past the L1 cache, or by a policy.
+  void storeGlobal(llvm::ArrayRef<Value> words, Value pointer,
+                   Value policy = {});
   /// Copies 4 bytes of global memory to shared memory.
   void copyAsync(Value target, Value source);
   /// Waits for the thread's copies.
@@ -183,6 +197,8 @@ public:
   void addRelease(Value pointer);
   /// `atomicAdd` without an order.
   Value atomicAddRelaxed(Value pointer, Value value);
+  /// Adds to an i32 of global memory: who sees it sees what was written before.
+  void addRelease(Value pointer, Value value);
   /// An i32, after which all is seen that was written before it.
   Value loadAcquire(Value pointer);
   /// Adds 1 to an i32: what the thread, or the copy engine for it, has written

@@ -87,10 +87,14 @@ void structured::buildCudaBufferPipeline(OpPassManager &pm,
     } else {
       hopper.maxDecodeTokens = 0;
       hopper.minTokens = 0;
+      hopper.minExchangeTokens = kernel == BlastKernel::Exchange
+                                     ? 0
+                                     : std::numeric_limits<int64_t>::max();
       hopper.allStages = kernel == BlastKernel::Whole;
-      hopper.maxFusedBlocks = kernel == BlastKernel::Unfused
-                                  ? 0
-                                  : std::numeric_limits<int64_t>::max();
+      hopper.maxFusedBlocks =
+          kernel == BlastKernel::Unfused || kernel == BlastKernel::Exchange
+              ? 0
+              : std::numeric_limits<int64_t>::max();
     }
     pm.addPass(createBlastToHopper(hopper));
   }

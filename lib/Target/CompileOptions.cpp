@@ -49,6 +49,7 @@ llvm::Error structured::setCompileOption(CompileOptions &options,
                                           {{"auto", BlastKernel::Auto},
                                            {"decode", BlastKernel::Decode},
                                            {"whole", BlastKernel::Whole},
+                                           {"exchange", BlastKernel::Exchange},
                                            {"fused", BlastKernel::Fused},
                                            {"unfused", BlastKernel::Unfused},
                                            {"library", BlastKernel::Library}});

@@ -7,6 +7,7 @@
 // RUN: not structured-opt %s --structured-to-cuda-buffers=blast-kernel=fastest 2>&1 | FileCheck %s --check-prefix=KERNEL
 // RUN: structured-opt %s --structured-to-cuda="costs=none blast-kernel=fused" 2>&1 | FileCheck %s --check-prefix=FUSED
 // RUN: structured-opt %s --structured-to-cuda="costs=none blast-kernel=unfused" 2>&1 | FileCheck %s --check-prefix=UNFUSED
+// RUN: structured-opt %s --structured-to-cuda="costs=none blast-kernel=exchange" 2>&1 | FileCheck %s --check-prefix=EXCHANGE
 // RUN: structured-opt %s --structured-to-cuda="costs=none blast-kernel=library" 2>&1 | FileCheck %s --check-prefix=LIBRARY
 
 // A layer that does not pay on the chip is dense in the module: one parameter,
@@ -30,6 +31,7 @@
 // KERNEL: Cannot find option named 'fastest'
 // FUSED: @blast_stages12
 // UNFUSED: @blast_stage2
+// EXCHANGE: @blast_exchange
 // LIBRARY-NOT: blast_stage
 // LIBRARY: @kernels::@contraction
 func.func @main(%x: tensor<512x128xbf16>) -> tensor<512x128xbf16> {

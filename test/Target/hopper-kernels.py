@@ -11,10 +11,13 @@
 # RUN: structured-compile %t/whole.mlir --target=cuda --costs=none --blast-kernel=whole --emit=cubin -o %t/whole.cubin --remarks >> %t/remarks 2>&1
 # RUN: %python %s mix > %t/mix.mlir
 # RUN: structured-compile %t/mix.mlir --target=cuda --costs=none --blast-kernel=unfused --emit=cubin -o %t/mix.cubin --remarks >> %t/remarks 2>&1
+# RUN: %python %s exchange > %t/exchange.mlir
+# RUN: structured-compile %t/exchange.mlir --target=cuda --costs=none --blast-kernel=exchange --emit=cubin -o %t/exchange.cubin --remarks >> %t/remarks 2>&1
 # RUN: FileCheck %s < %t/remarks
 # RUN: grep -c "kernel 'blast_stages12_[0-9]*': .*; 0 bytes spill stores, 0 bytes spill loads" %t/remarks | FileCheck %s --check-prefix=FUSED
 # RUN: grep -c "kernel 'blast_stages123_[0-9]*': .*; 0 bytes spill stores, 0 bytes spill loads" %t/remarks | FileCheck %s --check-prefix=WHOLE
 # RUN: grep -c "kernel 'blast_stage2_[0-9]*': .*; 0 bytes spill stores, 0 bytes spill loads" %t/remarks | FileCheck %s --check-prefix=MIX
+# RUN: grep -c "kernel 'blast_exchange_[0-9]*': .*; 0 bytes spill stores, 0 bytes spill loads" %t/remarks | FileCheck %s --check-prefix=EXCHANGE
 # RUN: grep -c "kernel 'blast_decode_[0-9]*': .*; 0 bytes spill stores, 0 bytes spill loads" %t/remarks | FileCheck %s --check-prefix=DECODE
 # RUN: grep -c "kernel 'bsr_matmul_[a-z0-9_]*': .*; 0 bytes spill stores, 0 bytes spill loads" %t/remarks | FileCheck %s --check-prefix=GBLR
 # RUN: llvm-readobj --file-headers %t/layers.cubin | FileCheck %s --check-prefix=CUBIN
@@ -28,6 +31,7 @@ unless their sizes follow.
 # FUSED: {{^}}30{{$}}
 # WHOLE: {{^}}10{{$}}
 # MIX: {{^}}12{{$}}
+# EXCHANGE: {{^}}14{{$}}
 # DECODE: {{^}}14{{$}}
 # GBLR: {{^}}8{{$}}
 # CUBIN: Machine: {{.*}}(0xBE)
@@ -42,6 +46,9 @@ WHOLE = [(4, 4, 1008, 1024, 1024, 1024), (4, 4, 264, 300, 264, 1032), (8, 8, 264
          (2, 2, 520, 300, 520, 1032), (3, 2, 456, 2100, 200, 520)]
 MIX = [(2, 2, 1000, 512), (4, 4, 1008, 4096), (3, 5, 88, 512), (8, 8, 1000, 300), (16, 16, 64, 512),
        (16, 12, 96, None)]
+EXCHANGE = [(16, 16, 992, 4096, 32, 256), (16, 16, 992, 1024, 32, 256), (16, 16, 1024, 4096, 32, 256),
+            (8, 8, 1008, 4096, 32, 512), (16, 12, 96, 2100, 32, 64), (9, 15, 200, 777, 32, 200),
+            (3, 5, 8, 300, 32, 136)]
 DECODE = [(1, 1, 8, 1), (2, 2, 1024, 1), (16, 16, 1024, 1), (16, 16, 1024, 4), (3, 5, 88, 7),
           (16, 16, 1000, 16), (64, 48, 512, 9)]
 
@@ -69,7 +76,7 @@ def layer(name, dtype, b_out, b_in, rank, tokens, rows=32, columns=64):
 
 kind = "".join(sys.argv[1:])
 for dtype in ("bf16", "f16"):
-    kinds = {"fused": FUSED, "whole": WHOLE, "mix": MIX}
+    kinds = {"fused": FUSED, "whole": WHOLE, "mix": MIX, "exchange": EXCHANGE}
     for index, sizes in enumerate(kinds.get(kind, DECODE)):
         print(layer(f"{dtype}_{index}", dtype, *sizes))
     if kind:

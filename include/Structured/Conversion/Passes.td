@@ -844,7 +844,11 @@ def BlastToHopper : Pass<"structured-blast-to-hopper", "::mlir::ModuleOp"> {
     contraction of Z and U. If there are fewer tiles than `multiprocessors` and
     the number of tokens is static, several thread blocks share a tile and wait
     for each other; the kernel then does the third stage, too, if each of its
-    thread blocks has one tile of the result. A layer of more blocks than `max-fused-blocks` becomes a
+    thread blocks has one tile of the result. A layer of more blocks than
+    `max-fused-blocks` and a static number of tokens becomes a kernel whose
+    thread blocks exchange Y through the L2 cache
+    (Structured/Kernels/BlastExchange.h) and a contraction of the transposed Z
+    and U, where that kernel can be; else a
     contraction, a kernel for the second stage, and a contraction. `structured-matmuls-to-cublas` takes
     the contractions. Y and Z are rounded to the factors' element type, which
     must be f16 or bf16; sums are in f32.
@@ -921,6 +925,10 @@ def BlastToHopper : Pass<"structured-blast-to-hopper", "::mlir::ModuleOp"> {
            "Block rows and columns up to which the first two stages are one "
            "kernel; with more, what it keeps of Y does not fit the L2 cache "
            "(docs/Hopper.md)">,
+    Option<"minExchangeTokens", "min-exchange-tokens", "int64_t",
+           /*default=*/"1024",
+           "Static number of tokens from which the thread blocks of a layer of "
+           "more blocks than that exchange Y">,
     Option<"allStages", "all-stages", "bool", /*default=*/"true",
            "The third stage in the same kernel, where thread blocks share tiles, "
            "the init is zeros, and cuBLASLt would have no bias or activation to "

@@ -17,7 +17,15 @@ class OpPassManager;
 namespace structured {
 
 /// How BLAST layers are computed.
-enum class BlastKernel { Auto, Decode, Whole, Fused, Unfused, Library };
+enum class BlastKernel {
+  Auto,
+  Decode,
+  Whole,
+  Exchange,
+  Fused,
+  Unfused,
+  Library
+};
 
 /// Their names on the command line.
 inline llvm::cl::ValuesClass getBlastKernelNames() {
@@ -27,6 +35,8 @@ inline llvm::cl::ValuesClass getBlastKernelNames() {
                  "one kernel for few tokens, else the library"),
       clEnumValN(BlastKernel::Whole, "whole",
                  "all stages in one kernel, or else as fused"),
+      clEnumValN(BlastKernel::Exchange, "exchange",
+                 "stages 1 and 2 by groups of thread blocks that exchange Y"),
       clEnumValN(BlastKernel::Fused, "fused", "stages 1 and 2 in one kernel"),
       clEnumValN(BlastKernel::Unfused, "unfused", "a kernel for stage 2"),
       clEnumValN(BlastKernel::Library, "library",

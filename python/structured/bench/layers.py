@@ -27,8 +27,8 @@ KEEP = (0.1, 0.25, 0.5, 0.75)
 SIZES = ((4096, 4096), (11008, 4096), (8192, 8192), (2048, 2048), (3072, 768))
 
 #: Ways of computing BLAST on a GPU, beside the compiler's choice, and their kernels.
-KERNELS = {"decode": "blast_decode", "whole": "blast_stages123", "fused": "blast_stages12",
-           "unfused": "blast_stage2", "library": ""}
+KERNELS = {"decode": "blast_decode", "whole": "blast_stages123", "exchange": "blast_exchange",
+           "fused": "blast_stages12", "unfused": "blast_stage2", "library": ""}
 
 #: Element type and its bytes.
 DTYPES = {"cuda": ("bf16", 2), "cpu": ("f32", 4)}

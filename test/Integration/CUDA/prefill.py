@@ -8,11 +8,13 @@
 # RUN: %if run-half %{ %python %s fused run %modules-fused %}
 # RUN: %if compile-half %{ %python %s unfused compile %modules-unfused %}
 # RUN: %if run-half %{ %python %s unfused run %modules-unfused %}
+# RUN: %if compile-half %{ %python %s exchange compile %modules-exchange %}
+# RUN: %if run-half %{ %python %s exchange run %modules-exchange %}
 """BLAST layers of many tokens, with kernels for tensor cores: as the compiler
 chooses them (all stages in one kernel where thread blocks share tiles), these with
-the third stage by the library, and with a kernel for the second stage alone. Sizes
-that fill no tile, more than one tile in each direction, a dynamic number of tokens.
-Two layers are run many times. One has more tiles than a GPU has multiprocessors: what
+the third stage by the library, with a kernel for the second stage alone, and with one
+whose thread blocks exchange Y. Sizes that fill no tile, more than one tile in each
+direction, a dynamic number of tokens. Some are run many times. One has more tiles than a GPU has multiprocessors: what
 a thread block brings for its next tile must not reach what it still reads of the
 last. In the other's, thread blocks wait for each other twice."""
 
@@ -27,8 +29,17 @@ kernel = sys.argv.pop(1)
 #: Several thread blocks share a tile.
 SHARED = [(300, 4, 4, 264, 1032, 264), (2100, 3, 2, 200, 520, 456), (300, 8, 8, 264, 520, 264),
           (300, 2, 2, 520, 1032, 520), (300, 4, 4, 48, 1032, 520), (1030, 12, 16, 24, 72, 264)]
+#: Thread blocks exchange Y: several tiles for each group of them, and more slices of ranks
+#: than there is memory for; block columns in several pieces; fewer pieces than thread blocks;
+#: fewer block rows; a part of a tile, and of the ranks of a slice.
+EXCHANGED = [(300, 16, 16, 24, 16, 136), (1030, 12, 16, 24, 72, 264), (2100, 16, 12, 16, 256, 520),
+             (700, 4, 5, 72, 520, 264), (128, 9, 15, 8, 200, 8), (5000, 3, 5, 40, 200, 264)]
 LAYERS = []
 for dtype in ("f16", "bf16"):
+    if kernel == "exchange":
+        LAYERS += [blast([t], b_out, b_in, p, q, r, dtype, zero_init=True)
+                   for t, b_out, b_in, p, q, r in EXCHANGED]
+        continue
     LAYERS += [blast([t], b_out, b_in, p, q, r, dtype, zero_init=True)
                for t, b_out, b_in, p, q, r in SHARED]
     if kernel == "fused":
@@ -44,8 +55,12 @@ for dtype in ("f16", "bf16"):
                blast([300], 2, 2, 40, 72, 64, dtype, zero_init=True, factors_as_inputs=True)]
 MANY_TILES = blast([8192], 8, 8, 128, 128, 1016, "f16", zero_init=True)
 WAITING = blast([1024], 4, 4, 512, 264, 504, "f16", zero_init=True)
+MANY_SLICES = blast([5000], 16, 16, 40, 136, 992, "f16", zero_init=True)
 if kernel == "fused":
     check_layers(LAYERS, [f"--blast-kernel={kernel}"])
+elif kernel == "exchange":
+    check_layers([*LAYERS, MANY_SLICES], [f"--blast-kernel={kernel}"])
+    check_runs(MANY_SLICES.name, (5000, 2176), 300)
 else:
     check_layers([*LAYERS, MANY_TILES, WAITING], [f"--blast-kernel={kernel}"])
     check_runs(MANY_TILES.name, (8192, 1024), 60)
