@@ -149,12 +149,8 @@ structured::getBlastExchangeCounters(const BlastExchangeSchedule &schedule) {
 std::optional<std::string>
 structured::checkBlastExchange(const BlastProblem &problem,
                                const BlastExchangeSchedule &schedule) {
-  if (std::optional<std::string> reason = checkBlocks(problem))
+  if (std::optional<std::string> reason = checkInput(problem))
     return reason;
-  if (problem.n % (8 * problem.bIn) || problem.rank % 8)
-    return "its " + std::to_string(problem.bIn) + " block columns of " +
-           std::to_string(problem.n) + " and its rank " +
-           std::to_string(problem.rank) + " are not multiples of 8";
   Division division(problem, schedule);
   if (division.pieces > kMaxMixed)
     return "its input has " + std::to_string(division.pieces) +

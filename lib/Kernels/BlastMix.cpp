@@ -132,12 +132,8 @@ int64_t structured::getBlastMixTiles(const BlastProblem &problem,
 std::optional<std::string>
 structured::checkBlastMix(const BlastProblem &problem,
                           const BlastMixSchedule &schedule) {
-  if (std::optional<std::string> reason = checkBlocks(problem))
+  if (std::optional<std::string> reason = checkInput(problem))
     return reason;
-  if (problem.n % (8 * problem.bIn) || problem.rank % 8)
-    return "its " + std::to_string(problem.bIn) + " block columns of " +
-           std::to_string(problem.n) + " and its rank " +
-           std::to_string(problem.rank) + " are not multiples of 8";
   if (schedule.tileM != 128 || schedule.tileN % kStoreN ||
       schedule.tileN < kStoreN || schedule.tileN > 256)
     return "tiles must have 128 rows, and 64, 128, 192 or 256 columns";
@@ -513,7 +509,7 @@ void BlastMixBuilder::waitForKept(Value parity) {
     return b.fenceGlobalWrites();
   // Each launch adds the number of blocks.
   Value counter = b.offset(counters, b.mul(group, kCounterBytes));
-  b.addRelease(counter);
+  b.addRelease(counter, b.i32(1));
   b.waitForCount(counter, b.mul(launches, schedule.split));
 }
 
@@ -555,7 +551,7 @@ void BlastMixBuilder::produceResult(ValueRange ring, Value row) {
     next = stages.advance(next);
   }
   b.wait(kept, b.i32(1));
-  b.addRelease(getCounter(row));
+  b.addRelease(getCounter(row), b.i32(1));
   int64_t blocks =
       llvm::divideCeil(problem.rank, schedule.tileN) * schedule.split;
   b.waitForCount(getCounter(tile.row), b.mul(launches, blocks));

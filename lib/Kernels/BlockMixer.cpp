@@ -29,6 +29,16 @@ structured::checkBlocks(const BlastProblem &problem) {
   return std::nullopt;
 }
 
+std::optional<std::string> structured::checkInput(const BlastProblem &problem) {
+  if (std::optional<std::string> reason = checkBlocks(problem))
+    return reason;
+  if (problem.n % (8 * problem.bIn) || problem.rank % 8)
+    return "its " + std::to_string(problem.bIn) + " block columns of " +
+           std::to_string(problem.n) + " and its rank " +
+           std::to_string(problem.rank) + " are not multiples of 8";
+  return std::nullopt;
+}
+
 void BlockMixer::mix(Value base, Value firstRank, Value warp, int64_t warps) {
   b.forLoop(warp, b.i32(tileN / kChunk), b.i32(warps), {},
             [&](Value chunk, ValueRange) -> SmallVector<Value> {

@@ -29,6 +29,9 @@ inline constexpr int64_t kChunk = 8;
 /// Why the blocks of a problem cannot be mixed; nullopt if they can.
 std::optional<std::string> checkBlocks(const BlastProblem &problem);
 
+/// The same for kernels that multiply X and Vt.
+std::optional<std::string> checkInput(const BlastProblem &problem);
+
 class BlockMixer {
 public:
   /// Of tiles of `rows` tokens and `tileN` ranks. `scales` points to S

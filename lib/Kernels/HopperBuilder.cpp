@@ -552,10 +552,6 @@ Value HopperBuilder::atomicAdd(Value pointer, Value value) {
                    "atom.acq_rel.gpu.global.add.u32 $0, [$1], $2;",
                    "=r,l,r,~{memory}", {pointer, value});
 }
-void HopperBuilder::addRelease(Value pointer) {
-  inlineAsm(Type(), "red.release.gpu.global.add.u32 [$0], 1;", "l,~{memory}",
-            {pointer});
-}
 Value HopperBuilder::atomicAddRelaxed(Value pointer, Value value) {
   return inlineAsm(getI32Type(),
                    "atom.relaxed.gpu.global.add.u32 $0, [$1], $2;",

@@ -193,8 +193,6 @@ public:
   void storeRelaxed(Value low, Value high, Value pointer);
   /// Adds to an i32 of global memory, and gives what it was.
   Value atomicAdd(Value pointer, Value value);
-  /// Adds 1 after all that was written before it.
-  void addRelease(Value pointer);
   /// `atomicAdd` without an order.
   Value atomicAddRelaxed(Value pointer, Value value);
   /// Adds to an i32 of global memory: who sees it sees what was written before.
