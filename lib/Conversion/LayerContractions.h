@@ -59,6 +59,9 @@ mlir::linalg::FillOp findZeroFill(mlir::Value buffer, mlir::Operation *op);
 /// If there is one: removes it and returns true.
 bool takeZeroFill(mlir::Value buffer, mlir::Operation *op);
 
+/// Makes linalg ops of the copies in `root` between memrefs of known rank.
+void copiesToLinalg(mlir::Operation *root);
+
 } // namespace structured
 
 #endif // STRUCTURED_LIB_CONVERSION_LAYERCONTRACTIONS_H

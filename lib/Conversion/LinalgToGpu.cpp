@@ -4,6 +4,8 @@
 
 // Linalg ops on memrefs as GPU kernels.
 
+#include "LayerContractions.h"
+
 #include "Structured/Conversion/Passes.h"
 #include "Structured/Dialect/Structured/IR/Structured.h"
 
@@ -1255,18 +1257,7 @@ struct LinalgToGpu : structured::impl::LinalgToGpuBase<LinalgToGpu> {
   using LinalgToGpuBase::LinalgToGpuBase;
 
   void runOnOperation() override {
-    IRRewriter rewriter(&getContext());
-    SmallVector<memref::CopyOp> copies;
-    getOperation()->walk([&](memref::CopyOp copy) { copies.push_back(copy); });
-    for (memref::CopyOp copy : copies) {
-      if (!isa<MemRefType>(copy.getSource().getType()) ||
-          !isa<MemRefType>(copy.getTarget().getType()))
-        continue;
-      rewriter.setInsertionPoint(copy);
-      linalg::makeMemRefCopyOp(rewriter, copy.getLoc(), copy.getSource(),
-                               copy.getTarget());
-      rewriter.eraseOp(copy);
-    }
+    copiesToLinalg(getOperation());
     SmallVector<Block *> blocks;
     getOperation()->walk([&](Block *block) {
       if (!isa<LinalgOp>(block->getParentOp()) &&

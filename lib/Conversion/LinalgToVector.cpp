@@ -4,6 +4,7 @@
 
 // Linalg ops on memrefs as loops, the innermost of them over vectors.
 
+#include "LayerContractions.h"
 #include "VectorLoops.h"
 
 #include "Structured/Conversion/Passes.h"
@@ -463,18 +464,8 @@ struct LinalgToVector : structured::impl::LinalgToVectorBase<LinalgToVector> {
           "structured-linalg-to-vector needs vector-bits of at least 32");
       return signalPassFailure();
     }
+    copiesToLinalg(getOperation());
     IRRewriter rewriter(&getContext());
-    SmallVector<memref::CopyOp> copies;
-    getOperation()->walk([&](memref::CopyOp copy) { copies.push_back(copy); });
-    for (memref::CopyOp copy : copies) {
-      if (!isa<MemRefType>(copy.getSource().getType()) ||
-          !isa<MemRefType>(copy.getTarget().getType()))
-        continue;
-      rewriter.setInsertionPoint(copy);
-      linalg::makeMemRefCopyOp(rewriter, copy.getLoc(), copy.getSource(),
-                               copy.getTarget());
-      rewriter.eraseOp(copy);
-    }
 
     SmallVector<linalg::LinalgOp> ops;
     getOperation()->walk([&](linalg::LinalgOp op) { ops.push_back(op); });
