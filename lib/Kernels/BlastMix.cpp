@@ -9,10 +9,10 @@
 // stages that the operands came through, each thread's part to this thread. The
 // last Y[j] need not leave the registers. With few tiles several blocks, a
 // group, share one: each makes some of the Y[j] and, when the group is done,
-// mixes some of the columns. Such a kernel can go on with the third stage: a
-// block takes tiles of the result, the first of whose U it has brought while Z
-// is being made, and waits until a counter says that all of the tokens' Z is
-// there.
+// mixes some of the columns; of its own last Y[j] these stay in its registers.
+// Such a kernel can go on with the third stage: each block makes a tile of the
+// result, whose U it has begun to bring while Z is being made, and waits until
+// a counter says that all of the tokens' Z is there.
 //
 // The tensor cores mix. An operand of mma.m16n8k16 holds 16 tokens by 4 ranks
 // of 4 block columns, the other one S of these for 2 block rows, zero where the
