@@ -153,6 +153,19 @@ llvm::Expected<LayerCosts> LayerCosts::parse(llvm::StringRef text) {
           return (layer.sizes.bOut == 0) != implementation.isDense;
         }))
       return fail(what + "it has both dense layers and others");
+    implementation.largest.resize(costs.tokens.size());
+    costs.largest.resize(costs.tokens.size());
+    for (const MeasuredLayer &layer : implementation.layers)
+      for (auto [seconds, own, ofAll] : llvm::zip_equal(
+               layer.seconds, implementation.largest, costs.largest)) {
+        if (seconds < 0)
+          continue;
+        own = {std::max(own.first, layer.sizes.m),
+               std::max(own.second, layer.sizes.n)};
+        if (!implementation.isDense)
+          ofAll = {std::max(own.first, ofAll.first),
+                   std::max(own.second, ofAll.second)};
+      }
     costs.implementations.emplace(name.str(), std::move(implementation));
   }
   auto dense = costs.implementations.find(kDenseImplementation.str());
@@ -252,6 +265,13 @@ std::optional<double>
 LayerCosts::interpolateRatio(const Implementation &implementation,
                              const LayerSizes &layer,
                              size_t tokensIndex) const {
+  // Others were measured with larger layers, which this one may not be for.
+  if (!implementation.isDense) {
+    auto [m, n] = implementation.largest[tokensIndex];
+    auto [mostM, mostN] = largest[tokensIndex];
+    if ((layer.m > m && mostM > m) || (layer.n > n && mostN > n))
+      return std::nullopt;
+  }
   auto getArea = [](const LayerSizes &sizes) {
     return std::log2(double(sizes.m)) + std::log2(double(sizes.n));
   };
@@ -310,6 +330,16 @@ bool LayerCosts::Implementation::hasBlocksAround(
   return fewer && more;
 }
 
+bool LayerCosts::Implementation::wasMeasured(const LayerSizes &layer,
+                                             size_t tokensIndex) const {
+  return llvm::any_of(layers, [&](const MeasuredLayer &measured) {
+    const LayerSizes &sizes = measured.sizes;
+    return measured.seconds[tokensIndex] >= 0 && sizes.m == layer.m &&
+           sizes.n == layer.n && sizes.bOut == layer.bOut &&
+           sizes.bIn == layer.bIn && sizes.rank == layer.rank;
+  });
+}
+
 std::optional<double> LayerCosts::estimate(llvm::StringRef name,
                                            const LayerSizes &layer,
                                            int64_t count) const {
@@ -319,18 +349,23 @@ std::optional<double> LayerCosts::estimate(llvm::StringRef name,
       return seconds;
   if (name != kBlastImplementation || layer.bOut == 0)
     return std::nullopt;
-  std::optional<double> best, bestMeasured;
+  size_t index = llvm::find(tokens, count) - tokens.begin();
+  // From what says most of the layer: its own times, those of about as many
+  // blocks, others.
+  std::optional<double> own, around, any;
   for (const auto &[unused, implementation] : implementations)
     if (std::optional<double> seconds =
             estimate(implementation, layer, count)) {
       auto improve = [&](std::optional<double> &least) {
         least = least ? std::min(*least, *seconds) : *seconds;
       };
-      improve(best);
+      improve(any);
       if (implementation.hasBlocksAround(layer))
-        improve(bestMeasured);
+        improve(around);
+      if (index < tokens.size() && implementation.wasMeasured(layer, index))
+        improve(own);
     }
-  return bestMeasured ? bestMeasured : best;
+  return own ? own : around ? around : any;
 }
 
 std::optional<double> LayerCosts::estimate(const Implementation &implementation,

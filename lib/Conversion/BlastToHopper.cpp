@@ -133,10 +133,10 @@ private:
                     ownsResult(op, problem);
     BlastExchangeSchedule exchange =
         getBlastExchangeSchedule(problem, tokens.value_or(0), multiprocessors);
+    bool canExchange = tokens && !checkBlastExchange(problem, exchange);
     // Of fewer blocks, what the fused kernel keeps of Y fits the L2 cache.
-    bool canExchange = tokens && *tokens >= minExchangeTokens &&
-                       std::max(problem.bIn, problem.bOut) > maxFusedBlocks &&
-                       !checkBlastExchange(problem, exchange);
+    bool exchanges = canExchange && *tokens >= minExchangeTokens &&
+                     std::max(problem.bIn, problem.bOut) > maxFusedBlocks;
     std::optional<std::string> noMix = checkMix(problem);
     int64_t expected = tokens.value_or(expectedTokens);
     std::optional<StringRef> fastest;
@@ -146,7 +146,7 @@ private:
         possible.push_back(kStages12);
       if (canWhole)
         possible.push_back(kStages123);
-      if (canExchange)
+      if (exchanges || (canExchange && isInTable(kExchange)))
         possible.push_back(kExchange);
       if (!noMix)
         possible.push_back(kStage2);
@@ -160,7 +160,7 @@ private:
                  : "it has " + std::to_string(*tokens) + " tokens, more than " +
                        std::to_string(kMaxDecodeTokens) + " and fewer than " +
                        std::to_string(minTokens);
-    if (canExchange && (!fastest || fastest == kExchange)) {
+    if (fastest ? fastest == kExchange : exchanges) {
       lowerExchange(op, problem, exchange);
       return "";
     }
@@ -205,6 +205,11 @@ private:
     return "";
   }
 
+  /// Whether there is a table, and it has times of this kernel.
+  bool isInTable(StringRef name) const {
+    return table && llvm::is_contained(table->getImplementations(), name);
+  }
+
   /// The fastest of those of the kernels `possible` and the library that were
   /// measured with about as many tokens and blocks; nullopt if no kernel was,
   /// or if the table does not know one of them, which might be the fastest.
@@ -217,9 +222,8 @@ private:
     LayerSizes sizes{problem.m, problem.n, problem.bOut, problem.bIn,
                      problem.rank};
     SmallVector<StringRef> names;
-    std::vector<StringRef> known = table->getImplementations();
     for (StringRef name : possible) {
-      if (!llvm::is_contained(known, name))
+      if (!isInTable(name))
         return std::nullopt;
       if (table->isMeasured(name, sizes, tokens))
         names.push_back(name);

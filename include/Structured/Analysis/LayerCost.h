@@ -57,7 +57,7 @@ inline constexpr llvm::StringLiteral kDenseImplementation = "dense";
 /// theirs are named by their kernels ("blast_stages12"), or "library" if they
 /// have none of ours. Where the table has no times of "blast", an estimate of
 /// it is that of the fastest of those that were measured with about as many
-/// blocks, or else of all.
+/// blocks, or else of all; for a layer that some were measured with, of these.
 inline constexpr llvm::StringLiteral kBlastImplementation = "blast";
 /// BLAST by products of a library, without a kernel of ours.
 inline constexpr llvm::StringLiteral kLibraryImplementation = "library";
@@ -77,7 +77,9 @@ inline constexpr llvm::StringLiteral kLibraryImplementation = "library";
 /// A layer that was measured gets the time that was measured: with more tokens
 /// it is not shorter unless that was. An implementation has estimates for as
 /// many tokens as it was measured with, and for more if no other was measured
-/// with more.
+/// with more; of BLAST, for as large m and n as it was measured with, with
+/// about as many tokens, and for larger ones if no other was measured with
+/// larger ones.
 class LayerCosts {
 public:
   /// The table in JSON `text`; an error says what is wrong with it.
@@ -134,8 +136,11 @@ private:
     int64_t multiple = 1;
     bool isDense = false;
     std::vector<MeasuredLayer> layers;
+    /// For each of `tokens`, the largest m and n that it was measured with.
+    llvm::SmallVector<std::pair<int64_t, int64_t>> largest;
     /// Whether it was measured with as few and with as many blocks.
     bool hasBlocksAround(const LayerSizes &layer) const;
+    bool wasMeasured(const LayerSizes &layer, size_t tokensIndex) const;
   };
 
   double getRoofline(const Implementation &implementation,
@@ -149,6 +154,8 @@ private:
   std::string device;
   int64_t elementBytes = 0;
   llvm::SmallVector<int64_t> tokens;
+  /// That of all implementations of BLAST.
+  llvm::SmallVector<std::pair<int64_t, int64_t>> largest;
   std::map<std::string, Implementation> implementations;
 };
 

@@ -937,8 +937,8 @@ def BlastToHopper : Pass<"structured-blast-to-hopper", "::mlir::ModuleOp"> {
            "Tokens up to which one kernel computes the layer, at most 16">,
     Option<"costs", "costs", "std::string", /*default=*/"\"\"",
            "Table of measured times by which layers of more tokens get the "
-           "fastest kernels, or none, instead of by `min-tokens` and "
-           "`max-fused-blocks` (docs/CostModel.md)">,
+           "fastest kernels, or none, instead of by `min-tokens`, "
+           "`max-fused-blocks` and `min-exchange-tokens` (docs/CostModel.md)">,
     Option<"expectedTokens", "tokens", "int64_t", /*default=*/"0",
            "What a dynamic number of tokens is taken to be when the fastest "
            "kernels are chosen; 0: unknown">,

@@ -2,6 +2,8 @@
 // RUN: structured-opt %s --structured-blast-to-hopper="max-decode-tokens=0 min-tokens=0" --split-input-file | FileCheck %s --check-prefix=FORCED
 // RUN: structured-opt %s --structured-blast-to-hopper="costs=%S/Inputs/costs.json tokens=2048" --split-input-file 2>/dev/null | FileCheck %s --check-prefix=EXPECTED
 // RUN: structured-opt %s --structured-blast-to-hopper="costs=%S/Inputs/costs.json tokens=64" --split-input-file 2>&1 | FileCheck %s --check-prefix=FEW
+// RUN: sed 's/"library"/"blast_exchange": {"overhead": 1e-06, "seconds_per_operation": 0, "seconds_per_byte": 0, "layers": [{"m": 512, "n": 256, "b": 2, "r": 64, "seconds": [null, null, null, 9e-05, 7e-05]}]}, "library"/' %S/Inputs/costs.json > %t.json
+// RUN: structured-opt %s --structured-blast-to-hopper="costs=%t.json" --split-input-file 2>/dev/null | FileCheck %s --check-prefix=EXCHANGE
 // RUN: not structured-opt %s --structured-blast-to-hopper="costs=missing" 2>&1 | FileCheck %s --check-prefix=MISSING
 
 // Which kernels a layer gets, measured times say. In the table the library is
@@ -27,6 +29,8 @@ func.func @few(%x: memref<64x256xbf16>, %u: memref<2x256x64xbf16>, %s: memref<2x
 
 // CHECK-LABEL: func.func @more
 // CHECK: call @blast_stages12
+// EXCHANGE-LABEL: func.func @more
+// EXCHANGE: call @blast_stages12
 func.func @more(%x: memref<512x256xbf16>, %u: memref<2x256x64xbf16>, %s: memref<2x2x64xbf16>,
                 %vt: memref<2x64x128xbf16>, %y: memref<512x512xbf16>) {
   structured.blast.matmul ins(%x, %u, %s, %vt : memref<512x256xbf16>, memref<2x256x64xbf16>,
@@ -36,8 +40,12 @@ func.func @more(%x: memref<512x256xbf16>, %u: memref<2x256x64xbf16>, %s: memref<
 
 // -----
 
+// The kernel for many blocks, if the table has that for this layer, too.
+
 // CHECK-LABEL: func.func @many
 // CHECK: call @blast_stage2
+// EXCHANGE-LABEL: func.func @many
+// EXCHANGE: call @blast_exchange
 func.func @many(%x: memref<2048x256xbf16>, %u: memref<2x256x64xbf16>, %s: memref<2x2x64xbf16>,
                 %vt: memref<2x64x128xbf16>, %y: memref<2048x512xbf16>) {
   structured.blast.matmul ins(%x, %u, %s, %vt : memref<2048x256xbf16>, memref<2x256x64xbf16>,

@@ -180,6 +180,21 @@ TEST(LayerCostTest, BlastIsTheFastestThatThereIs) {
   EXPECT_EQ(costs.estimate("blast", layer, 64), 50e-6);
   EXPECT_LT(costs.estimate("blast", blast(1024, 1024, 4, 256), 64), 2e-6);
   EXPECT_LT(costs.estimate("blast", blast(1024, 1024, 16, 256), 64), 2e-6);
+  // A layer that some were measured with: the others cannot compute it,
+  // perhaps.
+  std::string at = third;
+  at.replace(at.find("\"b\": 4"), 6, "\"b\": 2");
+  at.replace(at.find("\"r\": 256"), 8, "\"r\": 128");
+  more = kTable.str();
+  more.replace(more.find("\"many\""), 6, at);
+  costs = parseTable(more);
+  EXPECT_LT(costs.estimate("third", layer, 64), 2e-6);
+  EXPECT_EQ(costs.estimate("blast", layer, 64), 50e-6);
+  EXPECT_LT(costs.estimate("blast", blast(1024, 1024, 2, 264), 64), 2e-6);
+  // Larger ones than it was measured with, as others were.
+  EXPECT_FALSE(costs.estimate("third", blast(1032, 1024, 2, 256), 64));
+  EXPECT_FALSE(costs.estimate("third", blast(1024, 1032, 2, 256), 64));
+  EXPECT_TRUE(costs.estimate("many", blast(8192, 8192, 2, 256), 64));
   // "blast" itself before the others.
   std::string own = third;
   own.replace(own.find("third"), 5, "blast");
