@@ -55,7 +55,10 @@ NOT_RUN = {
         "--- a/include": "test/GettingStarted/first-pass.py",
         "--structured-mark-wide": "test/GettingStarted/first-pass.py",
     },
-    "docs/Hopper.md": {"benchmarks/cuda/": "needs a GPU"},
+    "docs/Hopper.md": {
+        "benchmarks/cuda/": "needs a GPU",
+        "structured.bench": "needs a GPU; test/python/bench.py",
+    },
     "docs/Install.md": {
         "cpack": "test/Install/packages.test",
         "pip ": "test/Install/wheel.test",
