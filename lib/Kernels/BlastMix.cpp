@@ -20,9 +20,7 @@
 // of the operand up to the order of halves of registers, and the result has it
 // again.
 
-#include "Structured/Kernels/Hopper.h"
-
-#include "BlockMixer.h"
+#include "BlastMixPlan.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "llvm/Support/MathExtras.h"
@@ -32,195 +30,8 @@ using namespace structured;
 
 static constexpr int64_t kConsumers = 2;
 static constexpr int64_t kConsumerThreads = kConsumers * kWarpgroup;
-static constexpr int64_t kRowsPerWarp = 16;
 static constexpr int64_t kVectorBytes = 16;
-/// `kept`, and two of the scales; 16 bytes for each keep what follows aligned.
-static constexpr int64_t kBarrierBytes = 3 * 16;
-/// Block rows, and block columns, of one mma.
-static constexpr int64_t kPair = 2, kQuad = 4;
-/// Block columns of a kernel for all stages.
-static constexpr int64_t kMaxWholeBlocks = 8;
-/// Ranks that are mixed at a time.
-static constexpr int64_t kPartN = 32;
 static constexpr int64_t kBlocks = kPartN / 8;
-/// A sector of the L2 cache, at which rows of Z begin.
-static constexpr int64_t kSectorBytes = 32;
-/// A tile of S in shared memory: for two block rows, 8 ranks and four block
-/// columns 8 lanes have 16 bytes each.
-static constexpr int64_t kScaleBytes = 128;
-
-static TilePipelineShape getShape(const BlastProblem &problem,
-                                  const BlastMixSchedule &schedule) {
-  TilePipelineShape shape{schedule.tileM, schedule.tileN, schedule.stages,
-                          problem.elementType};
-  // Two block rows of a part.
-  shape.storeBytes = kPair * kRowsPerWarpgroup * kPartN * kElementBytes;
-  return shape;
-}
-
-/// The bytes of S that a tile needs.
-static int64_t getScaleBytes(const BlastProblem &problem,
-                             const BlastMixSchedule &schedule) {
-  return llvm::divideCeil(problem.bOut, kPair) * (schedule.tileN / 8) *
-         llvm::divideCeil(problem.bIn, kQuad) * kScaleBytes;
-}
-
-int64_t structured::getBlastPitchZ(const BlastProblem &problem) {
-  return llvm::alignTo(problem.rank, kSectorBytes / kElementBytes);
-}
-
-int64_t structured::getBlastMixSharedMemory(const BlastProblem &problem,
-                                            const BlastMixSchedule &schedule) {
-  return getShape(problem, schedule).getSharedBytes() + kBarrierBytes +
-         getScaleBytes(problem, schedule);
-}
-
-/// Whether the last of a block's Y[j] stays in its registers, or what it mixes
-/// of it: not where that would leave the others none.
-static bool staysLast(const BlastProblem &problem,
-                      const BlastMixSchedule &schedule) {
-  return problem.bIn <= 8 && schedule.tileN / kPartN % schedule.split == 0;
-}
-
-/// The Y[j] that a block puts aside. Others of its group want the last one,
-/// too.
-static int64_t getKept(const BlastProblem &problem,
-                       const BlastMixSchedule &schedule) {
-  return problem.bIn / schedule.split -
-         (schedule.split == 1 && staysLast(problem, schedule));
-}
-
-/// The Y[j] that a block brings back.
-static int64_t getTaken(const BlastProblem &problem,
-                        const BlastMixSchedule &schedule) {
-  return problem.bIn - staysLast(problem, schedule);
-}
-
-int64_t structured::getBlastMixScratch(const BlastProblem &problem,
-                                       const BlastMixSchedule &schedule) {
-  return getKept(problem, schedule) * schedule.tileM * schedule.tileN *
-         kElementBytes;
-}
-
-/// Counters of a group and, in the same memory, of a row of tiles, and the
-/// number of launches that a thread block has seen.
-static constexpr int64_t kCounterBytes = 128, kRowCounterOffset = 64,
-                         kLaunchBytes = 4;
-
-int64_t structured::getBlastMixCounterBytes(const BlastProblem &problem,
-                                            const BlastMixSchedule &schedule,
-                                            int64_t tokens) {
-  // There are at least as many groups as rows of tiles.
-  return (kCounterBytes + schedule.split * kLaunchBytes) *
-         getBlastMixTiles(problem, schedule, tokens);
-}
-
-/// The third stage's tiles for each row of them.
-static int64_t getTilesPerRow(const BlastProblem &problem,
-                              const BlastMixSchedule &schedule) {
-  return problem.bOut *
-         llvm::divideCeil(problem.m / problem.bOut, schedule.tileN);
-}
-
-int64_t structured::getBlastMixTiles(const BlastProblem &problem,
-                                     const BlastMixSchedule &schedule,
-                                     int64_t tokens) {
-  return llvm::divideCeil(tokens, schedule.tileM) *
-         llvm::divideCeil(problem.rank, schedule.tileN);
-}
-
-std::optional<std::string>
-structured::checkBlastMix(const BlastProblem &problem,
-                          const BlastMixSchedule &schedule) {
-  if (std::optional<std::string> reason = checkInput(problem))
-    return reason;
-  if (schedule.tileM != 128 || schedule.tileN % kStoreN ||
-      schedule.tileN < kStoreN || schedule.tileN > 256)
-    return "tiles must have 128 rows, and 64, 128, 192 or 256 columns";
-  if (schedule.split < 1 || problem.bIn % schedule.split)
-    return std::to_string(schedule.split) + " blocks cannot share " +
-           std::to_string(problem.bIn) + " block columns equally";
-  if (schedule.allStages) {
-    if (schedule.split == 1)
-      return "all stages are one kernel only if blocks share tiles";
-    if (problem.bIn > kMaxWholeBlocks)
-      return "it has more than " + std::to_string(kMaxWholeBlocks) +
-             " block columns, which leaves no registers";
-    if (problem.m % (8 * problem.bOut))
-      return "its " + std::to_string(problem.bOut) + " block rows of " +
-             std::to_string(problem.m) + " are not multiples of 8";
-    int64_t tiles = getTilesPerRow(problem, schedule);
-    int64_t blocks =
-        llvm::divideCeil(problem.rank, schedule.tileN) * schedule.split;
-    if (tiles != blocks)
-      return "its result has " + std::to_string(tiles) + " tiles for each " +
-             std::to_string(blocks) + " thread blocks";
-  }
-  if (int64_t bytes = getBlastMixSharedMemory(problem, schedule);
-      schedule.stages < 2 || bytes > kHopperSharedMemory)
-    return std::to_string(schedule.stages) + " stages and the tile take " +
-           std::to_string(bytes) +
-           " bytes of shared memory, of which there "
-           "are " +
-           std::to_string(kHopperSharedMemory);
-  return std::nullopt;
-}
-
-/// About how many clocks the kernel takes, from measurements (docs/Hopper.md).
-/// A step of 64 columns takes the tensor cores, or bringing its operands, so
-/// long. What a tile reads and writes of Y and Z after its last product is
-/// hidden by the next tile's products only, and not beyond what the memory
-/// allows.
-static double estimateClocks(const BlastProblem &problem,
-                             const BlastMixSchedule &schedule, int64_t tokens,
-                             int64_t multiprocessors) {
-  int64_t blocks = getBlastMixTiles(problem, schedule, tokens) * schedule.split;
-  int64_t rounds = llvm::divideCeil(blocks, multiprocessors);
-  double step = std::max<double>(4.6 * schedule.tileN,
-                                 (schedule.tileM + schedule.tileN) * 128 / 45.);
-  double products = llvm::divideCeil(problem.n / problem.bIn, kTileK) *
-                    problem.bIn / schedule.split * step;
-  double bytes =
-      schedule.tileM * schedule.tileN * kElementBytes / schedule.split;
-  double kept = bytes * getKept(problem, schedule) * schedule.split;
-  double last = bytes * (getTaken(problem, schedule) + problem.bOut);
-  double fixed = schedule.split > 1 ? 7000 : 3000;
-  return std::max(rounds * products + last / 14,
-                  rounds * (kept + last) / 10.5) +
-         fixed;
-}
-
-BlastMixSchedule structured::getBlastMixSchedule(const BlastProblem &problem,
-                                                 std::optional<int64_t> tokens,
-                                                 int64_t multiprocessors) {
-  std::optional<BlastMixSchedule> best;
-  double bestClocks = 0;
-  for (int64_t tileN : {256, 192, 128, 64})
-    for (int64_t split : {1, 2, 4, 8, 16}) {
-      BlastMixSchedule schedule;
-      schedule.tileN = tileN;
-      schedule.split = split;
-      schedule.stages = 8;
-      while (schedule.stages > 2 &&
-             getBlastMixSharedMemory(problem, schedule) > kHopperSharedMemory)
-        --schedule.stages;
-      if (getBlastMixSharedMemory(problem, schedule) > kHopperSharedMemory)
-        continue;
-      int64_t parts = tileN / kPartN;
-      // The blocks of a group run at the same time, and each has a part.
-      if (split > 1 && (!tokens || problem.bIn % split || split > parts ||
-                        getBlastMixTiles(problem, schedule, *tokens) * split >
-                            multiprocessors))
-        continue;
-      double clocks = estimateClocks(problem, schedule,
-                                     tokens.value_or(1 << 20), multiprocessors);
-      if (!best || clocks < bestClocks) {
-        best = schedule;
-        bestClocks = clocks;
-      }
-    }
-  return best.value_or(BlastMixSchedule());
-}
 
 namespace {
 class BlastMixBuilder {
@@ -228,7 +39,7 @@ public:
   BlastMixBuilder(gpu::GPUModuleOp module, const BlastProblem &problem,
                   const BlastMixSchedule &schedule)
       : module(module), problem(problem), schedule(schedule),
-        shape(getShape(problem, schedule)),
+        plan{problem, schedule}, shape(plan.getShape()),
         b(module.getLoc(), module.getContext()) {}
 
   Kernel build(StringRef name);
@@ -289,26 +100,23 @@ private:
   int64_t getPartBytes() const {
     return schedule.tileM * kPartN * kElementBytes;
   }
-  int64_t getTaken() const { return ::getTaken(problem, schedule); }
-  bool stays() const { return staysLast(problem, schedule); }
   /// The Y[j] that are brought back in one stage.
   int64_t getTakenInStage() const {
     return shape.getStageBytes() / getPartBytes();
   }
   int64_t getPairs() const { return llvm::divideCeil(problem.bOut, kPair); }
   int64_t getQuads() const { return llvm::divideCeil(problem.bIn, kQuad); }
-  int64_t getParts() const { return schedule.tileN / kPartN; }
   int64_t getWords() const { return kPartN / 8 * 2; }
   int64_t getSteps() const {
     return llvm::divideCeil(problem.n / problem.bIn, kTileK);
   }
-  int64_t getOwn() const { return problem.bIn / schedule.split; }
   int64_t getResultSteps() const {
     return llvm::divideCeil(problem.rank, kTileK);
   }
   gpu::GPUModuleOp module;
   const BlastProblem &problem;
   const BlastMixSchedule &schedule;
+  BlastMixPlan plan;
   TilePipelineShape shape;
   HopperBuilder b;
   std::optional<TilePipeline> pipeline;
@@ -363,7 +171,7 @@ Kernel BlastMixBuilder::build(StringRef name) {
   kept = b.offset(shared, shape.getSharedBytes());
   scalesFull = b.offset(kept, 16);
   scalesEmpty = b.offset(kept, 32);
-  scales = b.offset(kept, kBarrierBytes);
+  scales = b.offset(kept, kMixBarrierBytes);
   b.ifThen(b.isEqual(b.threadIdx(), 0), [&] {
     b.initBarrier(kept, kConsumerThreads / 32);
     b.initBarrier(scalesFull, kAssistants / 32);
@@ -406,20 +214,20 @@ void BlastMixBuilder::produce() {
     launches = b.add(b.load(b.getI32Type(), memory), 1);
     b.store(launches, memory);
   }
-  Value first = b.mul(member, getOwn());
+  Value first = b.mul(member, plan.getOwn());
   SmallVector<Value> carried{b.i32(0)};
   llvm::append_range(carried, pipeline->startProducing());
   forEachTile(carried, [&](TilePosition tile, ValueRange carried) {
     SmallVector<Value> ring =
-        b.forLoop(first, b.add(first, getOwn()), b.i32(1), carried.drop_front(),
-                  [&](Value j, ValueRange ring) {
+        b.forLoop(first, b.add(first, plan.getOwn()), b.i32(1),
+                  carried.drop_front(), [&](Value j, ValueRange ring) {
                     return pipeline->produce(ring, x, vt, tile.row, tile.col, j,
                                              b.i32(getSteps()));
                   });
-    if (getTaken() > 0) {
+    if (plan.getTaken() > 0) {
       waitForKept(carried[0]);
       ring = b.forLoop(
-          member, b.i32(getParts()), b.i32(schedule.split), ring,
+          member, b.i32(plan.getParts()), b.i32(schedule.split), ring,
           [&](Value index, ValueRange ring) { return bring(ring, index); });
       if (schedule.allStages)
         produceResult(ring, tile.row);
@@ -442,11 +250,11 @@ void BlastMixBuilder::consume(Value warpgroup) {
                                               b.rem(lane, 4), b.div(lane, 8)),
                         b.i32(-1), b.i32(0));
   Value steps = b.i32(getSteps());
-  Value first = b.mul(member, getOwn());
+  Value first = b.mul(member, plan.getOwn());
   SmallVector<Value> carried{b.i32(0)};
   llvm::append_range(carried, pipeline->startConsuming());
   forEachTile(carried, [&](TilePosition tile, ValueRange carried) {
-    int64_t beforeLast = getOwn() - stays();
+    int64_t beforeLast = plan.getOwn() - plan.staysLast();
     SmallVector<Value> ring = b.forLoop(
         first, b.add(first, beforeLast), b.i32(1), carried.drop_front(),
         [&](Value j, ValueRange values) {
@@ -458,28 +266,28 @@ void BlastMixBuilder::consume(Value warpgroup) {
     auto multiplyLast = [&] {
       last = packParts(pipeline->consume(warpgroup, ring, steps));
     };
-    if (stays() && schedule.split > 1) {
+    if (plan.staysLast() && schedule.split > 1) {
       multiplyLast();
       keep(b.add(first, beforeLast), last, /*isLast=*/true);
       last = selectOwn(last);
     }
-    if (getTaken() > 0) {
+    if (plan.getTaken() > 0) {
       b.fenceGlobalWrites();
       arriveStored();
     }
-    if (stays() && schedule.split == 1)
+    if (plan.staysLast() && schedule.split == 1)
       multiplyLast();
     tile.row = b.add(tile.row, b.mul(warp, kRowsPerWarp));
     b.wait(scalesFull, carried[0]);
-    if (stays())
+    if (plan.staysLast())
       for (auto [part, words] : llvm::enumerate(last)) {
         SmallVector<Words> y = take(ring);
         y.push_back(words);
         mix(y, b.add(member, part * schedule.split), tile);
       }
     else
-      ring = b.forLoop(member, b.i32(getParts()), b.i32(schedule.split), ring,
-                       [&](Value index, ValueRange values) {
+      ring = b.forLoop(member, b.i32(plan.getParts()), b.i32(schedule.split),
+                       ring, [&](Value index, ValueRange values) {
                          SmallVector<Value> ring(values);
                          mix(take(ring), index, tile);
                          return ring;
@@ -552,9 +360,7 @@ void BlastMixBuilder::produceResult(ValueRange ring, Value row) {
   }
   b.wait(kept, b.i32(1));
   b.addRelease(getCounter(row), b.i32(1));
-  int64_t blocks =
-      llvm::divideCeil(problem.rank, schedule.tileN) * schedule.split;
-  b.waitForCount(getCounter(tile.row), b.mul(launches, blocks));
+  b.waitForCount(getCounter(tile.row), b.mul(launches, plan.getBlocksPerRow()));
   next.assign(ring.begin(), ring.end());
   for (int64_t step = 0; step < ahead; ++step) {
     bringZ(next, b.i32(step));
@@ -601,7 +407,7 @@ void BlastMixBuilder::storeResult(Value warpgroup, ArrayRef<Value> product) {
 
 SmallVector<BlastMixBuilder::Words>
 BlastMixBuilder::packParts(ArrayRef<Value> product) {
-  SmallVector<Words> parts(getParts());
+  SmallVector<Words> parts(plan.getParts());
   for (size_t element = 0; element < product.size(); element += 2)
     parts[element / (2 * getWords())].push_back(
         b.pack(product[element], product[element + 1], problem.elementType));
@@ -611,7 +417,7 @@ BlastMixBuilder::packParts(ArrayRef<Value> product) {
 SmallVector<BlastMixBuilder::Words>
 BlastMixBuilder::selectOwn(ArrayRef<Words> parts) {
   SmallVector<Words> own;
-  for (int64_t first = 0; first < getParts(); first += schedule.split) {
+  for (int64_t first = 0; first < plan.getParts(); first += schedule.split) {
     Words &words = own.emplace_back(parts[first]);
     for (int64_t next = 1; next < schedule.split; ++next)
       for (auto [word, other] : llvm::zip_equal(words, parts[first + next]))
@@ -621,14 +427,15 @@ BlastMixBuilder::selectOwn(ArrayRef<Words> parts) {
 }
 
 Value BlastMixBuilder::getColumn(int64_t position) {
-  if (!stays())
+  if (!plan.staysLast())
     return b.i32(position);
-  return b.rem(b.add(b.mul(b.add(member, 1), getOwn()), position), problem.bIn);
+  return b.rem(b.add(b.mul(b.add(member, 1), plan.getOwn()), position),
+               problem.bIn);
 }
 
 Value BlastMixBuilder::getPart(Value j, Value index) {
-  return b.offset(scratch,
-                  b.mul(b.add(b.mul(j, getParts()), index), getPartBytes()));
+  return b.offset(
+      scratch, b.mul(b.add(b.mul(j, plan.getParts()), index), getPartBytes()));
 }
 
 void BlastMixBuilder::keep(Value j, ArrayRef<Words> parts, bool isLast) {
@@ -652,8 +459,8 @@ void BlastMixBuilder::keep(Value j, ArrayRef<Words> parts, bool isLast) {
 
 SmallVector<Value> BlastMixBuilder::bring(ValueRange ring, Value index) {
   SmallVector<Value> next(ring);
-  for (int64_t j = 0; j < getTaken(); j += getTakenInStage()) {
-    int64_t count = std::min(getTakenInStage(), getTaken() - j);
+  for (int64_t j = 0; j < plan.getTaken(); j += getTakenInStage()) {
+    int64_t count = std::min(getTakenInStage(), plan.getTaken() - j);
     next = pipeline->fill(
         next, count * getPartBytes(), [&](Value stage, Value full) {
           for (int64_t i = 0; i < count; ++i)
@@ -668,8 +475,8 @@ SmallVector<BlastMixBuilder::Words>
 BlastMixBuilder::take(SmallVector<Value> &ring) {
   SmallVector<Words> y;
   auto type = VectorType::get(4, b.getI32Type());
-  for (int64_t j = 0; j < getTaken(); j += getTakenInStage()) {
-    int64_t count = std::min(getTakenInStage(), getTaken() - j);
+  for (int64_t j = 0; j < plan.getTaken(); j += getTakenInStage()) {
+    int64_t count = std::min(getTakenInStage(), plan.getTaken() - j);
     ring = pipeline->drain(ring, [&](Value stage) {
       for (int64_t i = 0; i < count; ++i) {
         Words words;
