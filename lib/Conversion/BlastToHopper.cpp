@@ -132,7 +132,7 @@ private:
     bool canWhole = canFuse && allStages && !checkBlastMix(problem, whole) &&
                     ownsResult(op, problem);
     BlastExchangeSchedule exchange =
-        getBlastExchangeSchedule(problem, tokens.value_or(0), multiprocessors);
+        getBlastExchangeSchedule(tokens.value_or(0), multiprocessors);
     bool canExchange = tokens && !checkBlastExchange(problem, exchange);
     // Of fewer blocks, what the fused kernel keeps of Y fits the L2 cache.
     bool exchanges = canExchange && *tokens >= minExchangeTokens &&
@@ -269,18 +269,18 @@ private:
                             const BlastDecodeSchedule &schedule,
                             ValueRange operands, StringRef functionName,
                             bool isProgrammatic) {
-    std::string name = functionName.str() + "_";
-    gpu::GPUModuleOp kernels = getHopperKernels(getOperation(), name);
-    Kernel kernel = buildBlastDecode(kernels, name, problem, schedule);
-    LaunchBuilder launch(getOperation(), op.getLoc(), functionName, operands,
-                         problem.elementType);
+    LaunchBuilder launch(
+        getOperation(), op.getLoc(), functionName, operands,
+        problem.elementType, [&](gpu::GPUModuleOp kernels, StringRef name) {
+          return buildBlastDecode(kernels, name, problem, schedule);
+        });
     SmallVector<Value> arguments;
     for (unsigned i = 0; i < operands.size(); ++i)
       arguments.push_back(launch.getPointer(launch.getOperand(i)));
     int64_t blocks = getBlastDecodeBlocks(problem, schedule);
     arguments.push_back(
         launch.getScratch(getBlastDecodeScratch(problem, schedule), blocks));
-    launch.launch(kernels, kernel, arguments, blocks, isProgrammatic);
+    launch.launch(arguments, blocks, isProgrammatic);
     return launch.function;
   }
 
@@ -307,34 +307,44 @@ private:
            findZeroFill(op.getInit(), op) && !findEpilogue(product, reason);
   }
 
+  /// The first arguments of a kernel for the first two stages, in a function of
+  /// X, Vt, S, Z and memory for Y: the descriptors of X and Vt, with boxes of
+  /// so many tokens and ranks, and pointers to Z, S and the memory.
+  static SmallVector<Value> getArguments(LaunchBuilder &launch,
+                                         const BlastProblem &problem,
+                                         int64_t boxTokens, int64_t boxRanks) {
+    int64_t q = problem.n / problem.bIn;
+    Value x = launch.getOperand(0), columns = launch.int64(q);
+    Value bIn = launch.int64(problem.bIn);
+    return {launch.getTensorMap(x, {columns, launch.getSize(x, 0), bIn},
+                                {launch.int64(problem.n), columns},
+                                {64, boxTokens, 1}),
+            launch.getTensorMap(launch.getOperand(1),
+                                {columns, launch.int64(problem.rank), bIn},
+                                {columns, launch.int64(problem.rank * q)},
+                                {64, boxRanks, 1}),
+            launch.getPointer(launch.getOperand(3)),
+            launch.getPointer(launch.getOperand(2)),
+            launch.getPointer(launch.getOperand(4))};
+  }
+
   /// A function of X, Vt, S, Z and memory for Y, and of U and O if it does all
   /// stages.
   func::FuncOp launchStages(BlastMatmulOp op, const BlastProblem &problem,
                             const BlastMixSchedule &schedule,
                             std::optional<int64_t> numTokens,
                             ValueRange operands, StringRef functionName) {
-    std::string name = functionName.str() + "_";
-    gpu::GPUModuleOp kernels = getHopperKernels(getOperation(), name);
-    Kernel kernel = buildBlastMix(kernels, name, problem, schedule);
-    LaunchBuilder launch(getOperation(), op.getLoc(), functionName, operands,
-                         problem.elementType);
-    Value x = launch.getOperand(0), vt = launch.getOperand(1);
-    Value tokens = launch.getSize(x, 0), bIn = launch.int64(problem.bIn);
-    int64_t q = problem.n / problem.bIn;
-    Value mapX = launch.getTensorMap(x, {launch.int64(q), tokens, bIn},
-                                     {launch.int64(problem.n), launch.int64(q)},
-                                     {64, schedule.tileM, 1});
-    Value mapVt = launch.getTensorMap(
-        vt, {launch.int64(q), launch.int64(problem.rank), bIn},
-        {launch.int64(q), launch.int64(problem.rank * q)},
-        {64, schedule.tileN, 1});
-    Value y = launch.getPointer(launch.getOperand(4));
-    SmallVector<Value> arguments{mapX, mapVt,
-                                 launch.getPointer(launch.getOperand(3)),
-                                 launch.getPointer(launch.getOperand(2)), y};
+    LaunchBuilder launch(
+        getOperation(), op.getLoc(), functionName, operands,
+        problem.elementType, [&](gpu::GPUModuleOp kernels, StringRef name) {
+          return buildBlastMix(kernels, name, problem, schedule);
+        });
+    Value tokens = launch.getSize(launch.getOperand(0), 0);
+    SmallVector<Value> arguments =
+        getArguments(launch, problem, schedule.tileM, schedule.tileN);
     if (schedule.split == 1) {
-      arguments.push_back(y);
-      launch.launch(kernels, kernel, arguments, tokens, schedule.tileM,
+      arguments.push_back(arguments.back());
+      launch.launch(arguments, tokens, schedule.tileM,
                     llvm::divideCeil(problem.rank, schedule.tileN),
                     multiprocessors);
       return launch.function;
@@ -357,7 +367,7 @@ private:
           {launch.int64(problem.m), launch.int64(p)}, {64, 64, 1}));
     }
     // It reads nothing before the kernel in front of it has ended.
-    launch.launch(kernels, kernel, arguments, blocks, /*isProgrammatic=*/true);
+    launch.launch(arguments, blocks, /*isProgrammatic=*/true);
     return launch.function;
   }
 
@@ -388,42 +398,31 @@ private:
   func::FuncOp launchExchange(BlastMatmulOp op, const BlastProblem &problem,
                               const BlastExchangeSchedule &schedule,
                               ValueRange operands, StringRef functionName) {
-    std::string name = functionName.str() + "_";
-    gpu::GPUModuleOp kernels = getHopperKernels(getOperation(), name);
-    Kernel kernel = buildBlastExchange(kernels, name, problem, schedule);
-    LaunchBuilder launch(getOperation(), op.getLoc(), functionName, operands,
-                         problem.elementType);
-    int64_t q = problem.n / problem.bIn;
-    Value bIn = launch.int64(problem.bIn), columns = launch.int64(q);
+    LaunchBuilder launch(
+        getOperation(), op.getLoc(), functionName, operands,
+        problem.elementType, [&](gpu::GPUModuleOp kernels, StringRef name) {
+          return buildBlastExchange(kernels, name, problem, schedule);
+        });
     int64_t blocks = getBlastExchangeBlocks(schedule);
-    SmallVector<Value> arguments{
-        launch.getTensorMap(
-            launch.getOperand(0), {columns, launch.int64(schedule.tokens), bIn},
-            {launch.int64(problem.n), columns}, {64, schedule.tileM, 1}),
-        launch.getTensorMap(launch.getOperand(1),
-                            {columns, launch.int64(problem.rank), bIn},
-                            {columns, launch.int64(problem.rank * q)},
-                            {64, getBlastExchangeRanks(schedule), 1}),
-        launch.getPointer(launch.getOperand(3)),
-        launch.getPointer(launch.getOperand(2)),
-        launch.getPointer(launch.getOperand(4)),
-        launch.getScratch(getBlastExchangeCounters(schedule), blocks)};
-    launch.launch(kernels, kernel, arguments, blocks, /*isProgrammatic=*/false);
+    SmallVector<Value> arguments = getArguments(
+        launch, problem, schedule.tileM, getBlastExchangeRanks(schedule));
+    arguments.push_back(
+        launch.getScratch(getBlastExchangeCounters(schedule), blocks));
+    launch.launch(arguments, blocks, /*isProgrammatic=*/false);
     return launch.function;
   }
 
   /// A function of Y, S and Z.
   func::FuncOp launchStage2(BlastMatmulOp op, const BlastProblem &problem,
                             ValueRange operands, StringRef functionName) {
-    std::string name = functionName.str() + "_";
-    gpu::GPUModuleOp kernels = getHopperKernels(getOperation(), name);
-    Kernel kernel = buildMix(kernels, name, problem);
     LaunchBuilder launch(getOperation(), op.getLoc(), functionName, operands,
-                         problem.elementType);
+                         problem.elementType,
+                         [&](gpu::GPUModuleOp kernels, StringRef name) {
+                           return buildMix(kernels, name, problem);
+                         });
     int64_t rows = getMixRows(problem);
     Value y = launch.getOperand(0), z = launch.getOperand(2);
     launch.launch(
-        kernels, kernel,
         {launch.getRanksMap(y, problem.rank, {64, rows, problem.bIn}),
          launch.getRanksMap(z, problem.rank, {64, rows, problem.bOut}),
          launch.getPointer(launch.getOperand(1))},

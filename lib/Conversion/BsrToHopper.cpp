@@ -200,11 +200,11 @@ private:
   func::FuncOp launch(Location loc, const BlockSparseGemmProblem &problem,
                       const GemmSchedule &schedule, ValueRange operands,
                       StringRef functionName) {
-    std::string name = functionName.str() + "_";
-    gpu::GPUModuleOp kernels = getHopperKernels(getOperation(), name);
-    Kernel kernel = buildBlockSparseGemm(kernels, name, problem, schedule);
-    LaunchBuilder launch(getOperation(), loc, functionName, operands,
-                         problem.elementType);
+    LaunchBuilder launch(
+        getOperation(), loc, functionName, operands, problem.elementType,
+        [&](gpu::GPUModuleOp kernels, StringRef name) {
+          return buildBlockSparseGemm(kernels, name, problem, schedule);
+        });
     Value tokens = launch.getSize(launch.getOperand(0), 0);
     Value one = launch.int64(1);
     auto getMatrixMap = [&](Value matrix, std::array<int64_t, 3> box) {
@@ -236,7 +236,7 @@ private:
     arguments.push_back(launch.getPointer(launch.getOperand(last)));
     arguments.push_back(
         launch.getScratch(getBlockSparseGemmScratch(problem, schedule, rows)));
-    launch.launch(kernels, kernel, arguments, tokens, schedule.tileM,
+    launch.launch(arguments, tokens, schedule.tileM,
                   getBlockSparseGemmTilesPerRow(problem, schedule));
     return launch.function;
   }

@@ -24,10 +24,29 @@ static constexpr int64_t kProgrammatic = 1;
 /// structuredRtDType, and the runtime's numbers of swizzles.
 static constexpr int64_t kF16 = 2, kBF16 = 3, kSwizzle128 = 3;
 
-LaunchBuilder::LaunchBuilder(ModuleOp module, Location loc, StringRef name,
-                             ValueRange operands, Type elementType)
+/// The module of the kernels for Hopper in `module`; completes `name`, of a
+/// kernel that is added next, by its number.
+static gpu::GPUModuleOp getHopperKernels(ModuleOp module, std::string &name) {
+  auto kernels = module.lookupSymbol<gpu::GPUModuleOp>(kKernels);
+  if (!kernels) {
+    OpBuilder builder = OpBuilder::atBlockEnd(module.getBody());
+    module->setAttr(gpu::GPUDialect::getContainerModuleAttrName(),
+                    builder.getUnitAttr());
+    kernels = gpu::GPUModuleOp::create(builder, module.getLoc(), kKernels);
+  }
+  name += std::to_string(llvm::range_size(kernels.getOps<LLVM::LLVMFuncOp>()));
+  return kernels;
+}
+
+LaunchBuilder::LaunchBuilder(
+    ModuleOp module, Location loc, StringRef name, ValueRange operands,
+    Type elementType,
+    function_ref<Kernel(gpu::GPUModuleOp kernels, StringRef name)> build)
     : module(module), dtype(elementType.isBF16() ? kBF16 : kF16),
       b(loc, module.getContext()) {
+  std::string kernelName = name.str() + "_";
+  kernels = getHopperKernels(module, kernelName);
+  kernel = build(kernels, kernelName);
   function = func::FuncOp::create(loc, name,
                                   b.getFunctionType(operands.getTypes(), {}));
   function.setPrivate();
@@ -69,8 +88,7 @@ Value LaunchBuilder::getRanksMap(Value memref, int64_t rank,
                       {pitch, arith::MulIOp::create(b, pitch, tokens)}, box);
 }
 
-void LaunchBuilder::launch(gpu::GPUModuleOp kernels, const Kernel &kernel,
-                           SmallVector<Value> arguments, Value tokens,
+void LaunchBuilder::launch(SmallVector<Value> arguments, Value tokens,
                            int64_t rows, int64_t tilesPerRow,
                            std::optional<int64_t> maxBlocks) {
   func::FuncOp count = declare(kMultiprocessors, {}, b.getI32Type());
@@ -84,7 +102,7 @@ void LaunchBuilder::launch(gpu::GPUModuleOp kernels, const Kernel &kernel,
   if (maxBlocks)
     blocks = arith::MinUIOp::create(b, blocks, index(*maxBlocks));
   arguments.push_back(arith::TruncIOp::create(b, b.getI32Type(), tokens));
-  launch(kernels, kernel, arguments, blocks);
+  launch(arguments, blocks);
 }
 
 Value LaunchBuilder::getScratch(int64_t bytes, int64_t blocks) {
@@ -97,18 +115,16 @@ Value LaunchBuilder::getScratch(int64_t bytes, int64_t blocks) {
   return func::CallOp::create(b, scratch, arguments).getResult(0);
 }
 
-void LaunchBuilder::launch(gpu::GPUModuleOp kernels, const Kernel &kernel,
-                           ArrayRef<Value> arguments, int64_t blocks,
+void LaunchBuilder::launch(ArrayRef<Value> arguments, int64_t blocks,
                            bool isProgrammatic) {
   if (isProgrammatic) {
     func::FuncOp next = declare(kNextLaunch, b.getI32Type(), {});
     func::CallOp::create(b, next, int32(kProgrammatic));
   }
-  launch(kernels, kernel, arguments, index(blocks));
+  launch(arguments, index(blocks));
 }
 
-void LaunchBuilder::launch(gpu::GPUModuleOp kernels, const Kernel &kernel,
-                           ValueRange arguments, Value blocks) {
+void LaunchBuilder::launch(ValueRange arguments, Value blocks) {
   Value one = index(1);
   auto symbol =
       SymbolRefAttr::get(kernels.getSymNameAttr(),
@@ -151,17 +167,4 @@ void LaunchFunctions::call(ImplicitLocOpBuilder &b, StringRef name,
   if (!function)
     function = create(name);
   func::CallOp::create(b, function, operands);
-}
-
-gpu::GPUModuleOp structured::getHopperKernels(ModuleOp module,
-                                              std::string &name) {
-  auto kernels = module.lookupSymbol<gpu::GPUModuleOp>(kKernels);
-  if (!kernels) {
-    OpBuilder builder = OpBuilder::atBlockEnd(module.getBody());
-    module->setAttr(gpu::GPUDialect::getContainerModuleAttrName(),
-                    builder.getUnitAttr());
-    kernels = gpu::GPUModuleOp::create(builder, module.getLoc(), kKernels);
-  }
-  name += std::to_string(llvm::range_size(kernels.getOps<LLVM::LLVMFuncOp>()));
-  return kernels;
 }

@@ -17,11 +17,17 @@
 
 namespace structured {
 
-/// Builds a function that launches a kernel on the buffers that it is given.
+/// Builds a kernel, and a function that launches it on the buffers that it is
+/// given.
 class LaunchBuilder {
 public:
+  /// `build` adds the kernel, by the name that it is given, to the module of
+  /// the kernels for Hopper in `module`.
   LaunchBuilder(mlir::ModuleOp module, mlir::Location loc, llvm::StringRef name,
-                mlir::ValueRange operands, mlir::Type elementType);
+                mlir::ValueRange operands, mlir::Type elementType,
+                llvm::function_ref<Kernel(mlir::gpu::GPUModuleOp kernels,
+                                          llvm::StringRef name)>
+                    build);
 
   mlir::Value getOperand(unsigned index) { return function.getArgument(index); }
 
@@ -41,11 +47,10 @@ public:
   mlir::Value getRanksMap(mlir::Value memref, int64_t rank,
                           std::array<int64_t, 3> box);
 
-  /// Launches `kernel` on as many blocks as there are multiprocessors, or
+  /// Launches the kernel on as many blocks as there are multiprocessors, or
   /// tiles: `tilesPerRow` for each `rows` of the `tokens` (i64), which are the
   /// last argument; but no more than `maxBlocks`.
-  void launch(mlir::gpu::GPUModuleOp kernels, const Kernel &kernel,
-              llvm::SmallVector<mlir::Value> arguments, mlir::Value tokens,
+  void launch(llvm::SmallVector<mlir::Value> arguments, mlir::Value tokens,
               int64_t rows, int64_t tilesPerRow,
               std::optional<int64_t> maxBlocks = std::nullopt);
 
@@ -55,10 +60,9 @@ public:
   /// any time.
   mlir::Value getScratch(int64_t bytes, int64_t blocks = 0);
 
-  /// Launches `kernel` on `blocks`; with `isProgrammatic` it may begin before
+  /// Launches it on `blocks`; with `isProgrammatic` it may begin before
   /// the kernel before it has ended.
-  void launch(mlir::gpu::GPUModuleOp kernels, const Kernel &kernel,
-              llvm::ArrayRef<mlir::Value> arguments, int64_t blocks,
+  void launch(llvm::ArrayRef<mlir::Value> arguments, int64_t blocks,
               bool isProgrammatic);
 
   mlir::Value int64(int64_t value);
@@ -70,10 +74,11 @@ private:
   mlir::func::FuncOp declare(llvm::StringRef name, mlir::TypeRange arguments,
                              mlir::TypeRange results);
   mlir::Value index(int64_t value);
-  void launch(mlir::gpu::GPUModuleOp kernels, const Kernel &kernel,
-              mlir::ValueRange arguments, mlir::Value blocks);
+  void launch(mlir::ValueRange arguments, mlir::Value blocks);
 
   mlir::ModuleOp module;
+  mlir::gpu::GPUModuleOp kernels;
+  Kernel kernel;
   int64_t dtype;
   mlir::ImplicitLocOpBuilder b;
 };
@@ -89,11 +94,6 @@ public:
 private:
   llvm::StringMap<mlir::func::FuncOp> functions;
 };
-
-/// The module of the kernels for Hopper in `module`; completes `name`, of a
-/// kernel that is added next, by its number.
-mlir::gpu::GPUModuleOp getHopperKernels(mlir::ModuleOp module,
-                                        std::string &name);
 
 } // namespace structured
 

@@ -113,11 +113,6 @@ struct Division {
 };
 } // namespace
 
-int64_t structured::getBlastExchangeSharedMemory(
-    const BlastProblem &problem, const BlastExchangeSchedule &schedule) {
-  return Division(problem, schedule).getSharedBytes();
-}
-
 int64_t
 structured::getBlastExchangeBlocks(const BlastExchangeSchedule &schedule) {
   return kGroup *
@@ -173,8 +168,7 @@ structured::checkBlastExchange(const BlastProblem &problem,
 }
 
 BlastExchangeSchedule
-structured::getBlastExchangeSchedule(const BlastProblem &problem,
-                                     int64_t tokens, int64_t multiprocessors) {
+structured::getBlastExchangeSchedule(int64_t tokens, int64_t multiprocessors) {
   BlastExchangeSchedule schedule;
   schedule.tokens = tokens;
   schedule.multiprocessors = multiprocessors;

@@ -40,9 +40,6 @@ std::optional<std::string>
 checkBlastExchange(const BlastProblem &problem,
                    const BlastExchangeSchedule &schedule);
 
-int64_t getBlastExchangeSharedMemory(const BlastProblem &problem,
-                                     const BlastExchangeSchedule &schedule);
-
 /// Thread blocks, which wait for each other.
 int64_t getBlastExchangeBlocks(const BlastExchangeSchedule &schedule);
 
@@ -58,8 +55,7 @@ int64_t getBlastExchangeScratch(const BlastExchangeSchedule &schedule);
 int64_t getBlastExchangeCounters(const BlastExchangeSchedule &schedule);
 
 /// The fastest by a rough estimate.
-BlastExchangeSchedule getBlastExchangeSchedule(const BlastProblem &problem,
-                                               int64_t tokens,
+BlastExchangeSchedule getBlastExchangeSchedule(int64_t tokens,
                                                int64_t multiprocessors);
 
 /// Adds a kernel for the first two stages, with a transposed Z, to `module`;
