@@ -378,7 +378,7 @@ void BlastMixBuilder::storeResult(Value warpgroup, ArrayRef<Value> product) {
   TilePosition tile = locateResult();
   // What the warpgroup alone reads of the stages is free: its rows of Z.
   Value rows = b.mul(warpgroup, kRowsPerWarpgroup);
-  Value isStoring = pipeline->isStoringThread(), barrier = b.add(warpgroup, 1);
+  Value isStoring = pipeline->isStoringThread();
   for (int64_t first = 0; first < schedule.tileN; first += kStoreN) {
     int64_t index = first / kStoreN;
     Value target = b.offset(pipeline->getStage(b.i32(index % schedule.stages)),
@@ -387,20 +387,15 @@ void BlastMixBuilder::storeResult(Value warpgroup, ArrayRef<Value> product) {
       b.ifThen(isStoring, [&] {
         b.waitForStores(schedule.stages - 1, /*readOnly=*/true);
       });
-      b.namedBarrier(barrier, kWarpgroup);
+      b.namedBarrier(b.add(warpgroup, 1), kWarpgroup);
     }
-    pipeline->writeShared(target, [&](int64_t block, bool lower) {
-      int64_t element = 4 * (first / 8 + block) + 2 * lower;
-      return b.pack(product[element], product[element + 1],
-                    problem.elementType);
-    });
-    b.fenceSharedAccesses();
-    b.namedBarrier(barrier, kWarpgroup);
-    b.ifThen(isStoring, [&] {
-      b.storeTile(o, target,
-                  {b.add(tile.col, first), b.add(tile.row, rows), tile.batch});
-      b.commitStores();
-    });
+    pipeline->storeBy(warpgroup, target, o, b.add(tile.col, first),
+                      b.add(tile.row, rows), tile.batch,
+                      [&](int64_t block, bool lower) {
+                        int64_t element = 4 * (first / 8 + block) + 2 * lower;
+                        return b.pack(product[element], product[element + 1],
+                                      problem.elementType);
+                      });
   }
   b.ifThen(isStoring, [&] { b.waitForStores(0, /*readOnly=*/true); });
 }

@@ -23,6 +23,16 @@ static std::string getOperandList(int64_t first, int64_t count) {
   return text;
 }
 
+/// The constraints of `count` f32 that inline assembly changes.
+static std::string getTiedConstraints(int64_t count) {
+  std::string constraints;
+  for (int64_t i = 0; i < count; ++i)
+    constraints += "=f,";
+  for (int64_t i = 0; i < count; ++i)
+    constraints += std::to_string(i) + ",";
+  return constraints;
+}
+
 //===----------------------------------------------------------------------===//
 // Numbers
 //===----------------------------------------------------------------------===//
@@ -331,16 +341,11 @@ Value HopperBuilder::multiplyRegisters(Value accumulators, ValueRange a,
                      std::to_string(2 * count + 4) + ", p, 1, 1, 1;";
   text = "{ .reg .pred p; setp.ne.b32 p, $" + std::to_string(2 * count + 5) +
          ", 0; " + text + " }";
-  std::string constraints;
-  for (int64_t i = 0; i < count; ++i)
-    constraints += "=f,";
-  for (int64_t i = 0; i < count; ++i)
-    constraints += std::to_string(i) + ",";
   SmallVector<Value> operands = getElements(accumulators);
   operands.append(a.begin(), a.end());
   operands.push_back(descriptorB);
   operands.push_back(i32(!isFirst));
-  return inlineAsm(accumulators.getType(), text, constraints + "r,r,r,r,l,n",
+  return inlineAsm(accumulators.getType(), text, getTiedConstraints(count) + "r,r,r,r,l,n",
                    operands);
 }
 void HopperBuilder::commitProducts() {
@@ -353,17 +358,10 @@ Value HopperBuilder::waitForProducts(Value accumulators, int64_t pending) {
   // The accumulators go through the instruction, so that nothing that reads
   // them is moved before it.
   SmallVector<Value> operands = getElements(accumulators);
-  size_t count = operands.size();
-  std::string constraints;
-  for (size_t i = 0; i < count; ++i)
-    constraints += "=f,";
-  for (size_t i = 0; i < count; ++i)
-    constraints += std::to_string(i) + ",";
-  constraints += "~{memory}";
   return inlineAsm(accumulators.getType(),
                    "wgmma.wait_group.sync.aligned " + std::to_string(pending) +
                        ";",
-                   constraints, operands);
+                   getTiedConstraints(operands.size()) + "~{memory}", operands);
 }
 Value HopperBuilder::newAccumulators(int64_t n) {
   auto type = LLVM::LLVMStructType::getLiteral(

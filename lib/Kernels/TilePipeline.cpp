@@ -151,7 +151,6 @@ void TilePipeline::store(
   constexpr int64_t bytes = TilePipelineShape::kStoreBytes;
   Value target = b.offset(storage, b.add(b.mul(warpgroup, buffers * bytes),
                                          (index % buffers) * bytes));
-  Value barrier = b.add(warpgroup, 1);
   // The buffer is free once fewer stores than there are buffers have still to
   // read theirs; where a tile has an odd number of stores, the first store of
   // the next one takes the buffer of the last.
@@ -159,10 +158,16 @@ void TilePipeline::store(
   b.ifThen(storingThread, [&] {
     b.waitForStores(isLastOnesBuffer ? 0 : buffers - 1, /*readOnly=*/true);
   });
-  b.namedBarrier(barrier, kWarpgroup);
+  b.namedBarrier(b.add(warpgroup, 1), kWarpgroup);
+  storeBy(warpgroup, target, descriptor, col, row, z, getPacked);
+}
+
+void TilePipeline::storeBy(
+    Value warpgroup, Value target, Value descriptor, Value col, Value row,
+    Value z, function_ref<Value(int64_t block, bool lower)> getPacked) {
   writeShared(target, getPacked);
   b.fenceSharedAccesses();
-  b.namedBarrier(barrier, kWarpgroup);
+  b.namedBarrier(b.add(warpgroup, 1), kWarpgroup);
   b.ifThen(storingThread, [&] {
     b.storeTile(descriptor, target, {col, row, z});
     b.commitStores();

@@ -124,6 +124,12 @@ public:
         mlir::Value col, mlir::Value row, mlir::Value z,
         llvm::function_ref<mlir::Value(int64_t block, bool lower)> getPacked);
 
+  /// The same by way of `target` in shared memory, which must be free.
+  void
+  storeBy(mlir::Value warpgroup, mlir::Value target, mlir::Value descriptor,
+          mlir::Value col, mlir::Value row, mlir::Value z,
+          llvm::function_ref<mlir::Value(int64_t block, bool lower)> getPacked);
+
   /// Writes the warpgroup's 64 rows and kStoreN columns, as `store` does, to
   /// `target` in shared memory, in rows of 128 bytes with the 128-byte swizzle.
   void writeShared(
