@@ -47,6 +47,14 @@ constexpr llvm::StringRef kTable = R"json({
          "seconds": [null, null, 400e-6, 1600e-6]}]}
   }})json";
 
+/// `text` with `to` instead of the first `from`, which must be there.
+std::string replaced(llvm::StringRef from, llvm::StringRef to,
+                     llvm::StringRef text = kTable) {
+  auto [before, after] = text.split(from);
+  EXPECT_NE(before.size(), text.size()) << from.str();
+  return (before + to + after).str();
+}
+
 LayerCosts parseTable(llvm::StringRef text = kTable) {
   llvm::Expected<LayerCosts> costs = LayerCosts::parse(text);
   if (!costs)
@@ -162,9 +170,8 @@ TEST(LayerCostTest, BlastIsTheFastestThatThereIs) {
     EXPECT_TRUE(costs.estimate("blast", other, 64));
   }
   // With an implementation of more tokens there is always one.
-  std::string more = kTable.str(), from = "[null, null, 50e-6, 150e-6]";
-  more.replace(more.find(from), from.size(), "[null, 45e-6, 50e-6, 150e-6]");
-  costs = parseTable(more);
+  costs = parseTable(
+      replaced("[null, null, 50e-6, 150e-6]", "[null, 45e-6, 50e-6, 150e-6]"));
   EXPECT_EQ(costs.estimate("blast", layer, 16), 20e-6);
   EXPECT_NEAR(*costs.estimate("blast", layer, 40), 47.5e-6, 1e-12);
   EXPECT_FALSE(costs.compareWithDense(layer, 40)->pays(-0.1));
@@ -174,20 +181,15 @@ TEST(LayerCostTest, BlastIsTheFastestThatThereIs) {
       "overhead": 1e-6, "seconds_per_operation": 0, "seconds_per_byte": 0,
       "layers": [{"m": 1024, "n": 1024, "b": 4, "r": 256,
                   "seconds": [null, null, 1e-6, 1e-6]}]}, "many")";
-  more = kTable.str();
-  more.replace(more.find("\"many\""), 6, third);
-  costs = parseTable(more);
+  costs = parseTable(replaced("\"many\"", third));
   EXPECT_EQ(costs.estimate("blast", layer, 64), 50e-6);
   EXPECT_LT(costs.estimate("blast", blast(1024, 1024, 4, 256), 64), 2e-6);
   EXPECT_LT(costs.estimate("blast", blast(1024, 1024, 16, 256), 64), 2e-6);
   // A layer that some were measured with: the others cannot compute it,
   // perhaps.
-  std::string at = third;
-  at.replace(at.find("\"b\": 4"), 6, "\"b\": 2");
-  at.replace(at.find("\"r\": 256"), 8, "\"r\": 128");
-  more = kTable.str();
-  more.replace(more.find("\"many\""), 6, at);
-  costs = parseTable(more);
+  std::string at =
+      replaced("\"b\": 4, \"r\": 256", "\"b\": 2, \"r\": 128", third);
+  costs = parseTable(replaced("\"many\"", at));
   EXPECT_LT(costs.estimate("third", layer, 64), 2e-6);
   EXPECT_EQ(costs.estimate("blast", layer, 64), 50e-6);
   EXPECT_LT(costs.estimate("blast", blast(1024, 1024, 2, 264), 64), 2e-6);
@@ -196,11 +198,7 @@ TEST(LayerCostTest, BlastIsTheFastestThatThereIs) {
   EXPECT_FALSE(costs.estimate("third", blast(1024, 1032, 2, 256), 64));
   EXPECT_TRUE(costs.estimate("many", blast(8192, 8192, 2, 256), 64));
   // "blast" itself before the others.
-  std::string own = third;
-  own.replace(own.find("third"), 5, "blast");
-  more = kTable.str();
-  more.replace(more.find("\"many\""), 6, own);
-  costs = parseTable(more);
+  costs = parseTable(replaced("\"many\"", replaced("third", "blast", third)));
   EXPECT_LT(costs.estimate("blast", layer, 64), 2e-6);
   EXPECT_EQ(costs.estimate("blast", layer, 16), 20e-6);
 }
@@ -298,11 +296,6 @@ TEST(LayerCostTest, Malformed) {
     ASSERT_FALSE(bool(costs)) << reason.str();
     std::string message = llvm::toString(costs.takeError());
     EXPECT_TRUE(llvm::StringRef(message).contains(reason)) << message;
-  };
-  auto replaced = [](llvm::StringRef from, llvm::StringRef to) {
-    auto [before, after] = kTable.split(from);
-    EXPECT_NE(before.size(), kTable.size()) << from.str();
-    return (before + to + after).str();
   };
   expect("{", "cost table: ");
   expect("[]", "not a JSON object");
