@@ -483,7 +483,7 @@ void DecodeBuilder::copyScales() {
           // The rows of a block row follow each other.
           Value target =
               b.add(word, b.mul(i, shape.scaleStride - problem.bIn * pairs));
-          b.copyAsync(at(shared, target, kWordBytes), source);
+          b.copyAsync(at(shared, target, kWordBytes), source, kWordBytes);
         });
         return SmallVector<Value>();
       });

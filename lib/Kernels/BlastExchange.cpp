@@ -58,6 +58,9 @@ static constexpr int64_t kTileHalfBytes = kTileRanks * kRankBytes;
 static constexpr int64_t kTileBytes = 2 * kTileHalfBytes;
 static constexpr int64_t kUnitBytes = kMixTiles * kTileBytes;
 static constexpr int64_t kSliceBytes = kGroup * kUnitBytes;
+/// S: for all block rows and pieces the ranks of a unit.
+static constexpr int64_t kScaleBytes = kUnitRanks * kElementBytes;
+static constexpr int64_t kScalesBytes = kMaxMixed * kMaxMixed * kScaleBytes;
 /// Counters of a group, i32, each in a line of its own: of launches, and for
 /// each slice in memory.
 static constexpr int64_t kCounterStride = 128;
@@ -85,7 +88,7 @@ struct Division {
     stagesY = schedule.tileM == 128 ? 4 : 3;
     stagesV = 8;
     // Both warpgroups go through these, one after the other.
-    while (stagesV > steps && getSharedBytes() + 1024 > kHopperSharedMemory)
+    while (stagesV > steps && getSharedBytes() > kHopperSharedMemory)
       --stagesV;
   }
   /// Pieces of X: of each block column `piecesQ`, of `steps` times 64 columns.
@@ -103,9 +106,8 @@ struct Division {
   // Offsets in shared memory.
   int64_t getOffsetV() const { return steps * stepBytesX; }
   int64_t getOffsetY() const { return getOffsetV() + stagesV * stageBytesV; }
-  int64_t getOffsetBarriers() const {
-    return getOffsetY() + stagesY * kTileBytes;
-  }
+  int64_t getOffsetS() const { return getOffsetY() + stagesY * kTileBytes; }
+  int64_t getOffsetBarriers() const { return getOffsetS() + kScalesBytes; }
   int64_t getSharedBytes() const {
     return getOffsetBarriers() + StageRing::getBarrierBytes(
                                      steps + stagesV + stagesY + kMaxDepth + 1);
@@ -239,6 +241,16 @@ private:
     return b.add(b.mul(slice, d.sliceRanks),
                  b.mul(b.div(member, d.tokenUnits), kUnitRanks));
   }
+  /// Begins to bring S of what the block mixes of a slice to shared memory:
+  /// each thread that of a block row and two neighbouring pieces, of all ranks.
+  void bringScales(Value slice);
+  /// When all threads' have come, that of the warp's two ranks: for two block
+  /// rows, two groups of pieces and two neighbours. They are swizzled, so that
+  /// few lanes read the same bank.
+  Values takeScales();
+  /// The first operands of the products with these: of each tile four for each
+  /// rank, zeros for those of other warps.
+  Values getFactors(ValueRange scales);
 
   gpu::GPUModuleOp module;
   const BlastProblem &problem;
@@ -247,8 +259,9 @@ private:
   HopperBuilder b;
   // Arguments and what follows from them.
   Value x, vt, z, s, scratch, counters;
-  Value group, member, lane;
-  Value sharedX, sharedV, sharedY;
+  /// `warp` is of a warpgroup.
+  Value group, member, warp, lane;
+  Value sharedX, sharedV, sharedY, sharedS;
   /// `exchange` is of the slices that the block has made and not yet seen of
   /// all blocks, `copied` of those that it has read, for `tell`; `turns` says
   /// who may multiply.
@@ -270,6 +283,7 @@ Kernel BlastExchangeBuilder::build(StringRef name) {
   z = function.getArgument(2);
   s = function.getArgument(3);
   lane = b.laneIdx();
+  warp = b.rem(b.div(b.threadIdx(), 32), 4);
   group = b.div(b.blockIdx(), kGroup);
   member = b.rem(b.blockIdx(), kGroup);
   scratch = b.offset(function.getArgument(4),
@@ -280,6 +294,7 @@ Kernel BlastExchangeBuilder::build(StringRef name) {
   sharedX = shared;
   sharedV = b.offset(shared, d.getOffsetV());
   sharedY = b.offset(shared, d.getOffsetY());
+  sharedS = b.offset(shared, d.getOffsetS());
   Value barriers = b.offset(shared, d.getOffsetBarriers());
   auto addRing = [&](std::optional<StageRing> &ring, int64_t stages) {
     ring.emplace(b, stages, barriers);
@@ -447,7 +462,6 @@ void BlastExchangeBuilder::bringRanks() {
 }
 
 void BlastExchangeBuilder::multiply(Value warpgroup) {
-  Value warp = b.rem(b.div(b.threadIdx(), 32), 4);
   // The two parts of a slice are side by side in its ranks or in its tokens.
   bool areRanks = d.sliceRanks > kPartRanks;
   constexpr int64_t partBytesV = kPartRanks * kTileK * kElementBytes;
@@ -558,13 +572,65 @@ void BlastExchangeBuilder::storeY(Value target, ArrayRef<Value> chunks,
       }
 }
 
+void BlastExchangeBuilder::bringScales(Value slice) {
+  Value thread = b.rem(b.threadIdx(), kWarpgroup);
+  Value rank = b.min(getFirstRank(slice), b.i32(problem.rank - kUnitRanks));
+  Value row = b.div(thread, kMaxMixed / 2), i = row;
+  if (problem.bOut < kMaxMixed)
+    i = b.min(i, b.i32(problem.bOut - 1));
+  for (int64_t next = 0; next < 2; ++next) {
+    Value piece = b.add(b.mul(b.rem(thread, kMaxMixed / 2), 2), next);
+    Value j = b.min(b.div(piece, d.piecesQ), b.i32(problem.bIn - 1));
+    Value index =
+        b.add(b.mul(b.add(b.mul(i, problem.bIn), j), problem.rank), rank);
+    Value place = b.add(b.mul(row, kMaxMixed), b.bitXor(piece, b.rem(row, 8)));
+    b.copyAsync(b.offset(sharedS, b.mul(place, kScaleBytes)),
+                b.offset(s, b.mul(index, kElementBytes)), kScaleBytes);
+  }
+}
+
+SmallVector<Value> BlastExchangeBuilder::takeScales() {
+  Value row = b.div(lane, 4);
+  Value places[2];
+  for (int64_t next = 0; next < 2; ++next) {
+    Value piece = b.add(b.mul(b.rem(lane, 4), 2), next);
+    Value place = b.add(b.mul(row, kMaxMixed), b.bitXor(piece, row));
+    places[next] =
+        b.offset(sharedS, b.add(b.mul(place, kScaleBytes),
+                                b.mul(warp, kMixTiles * kElementBytes)));
+  }
+  b.waitForCopies();
+  b.namedBarrier(b.i32(1), kWarpgroup);
+  Values scales;
+  for (int64_t lower = 0; lower < 2; ++lower)
+    for (int64_t upper = 0; upper < 2; ++upper)
+      for (Value place : places)
+        scales.push_back(b.load(
+            b.getI32Type(),
+            b.offset(place, 8 * (lower * kMaxMixed + upper) * kScaleBytes)));
+  b.namedBarrier(b.i32(1), kWarpgroup);
+  return scales;
+}
+
+SmallVector<Value> BlastExchangeBuilder::getFactors(ValueRange scales) {
+  Values factors;
+  for (int64_t mixTile = 0; mixTile < kMixTiles; ++mixTile)
+    for (int64_t rank = 0; rank < kTileRanks; ++rank)
+      for (int64_t upper = 0; upper < 2; ++upper)
+        for (int64_t lower = 0; lower < 2; ++lower) {
+          Value word = b.interleave(scales[4 * lower + 2 * upper],
+                                    scales[4 * lower + 2 * upper + 1], mixTile);
+          factors.push_back(b.select(b.isEqual(warp, rank), word, b.i32(0)));
+        }
+  return factors;
+}
+
 void BlastExchangeBuilder::mix() {
   // S may be what an earlier kernel wrote.
   b.waitForPrerequisiteGrids();
   // Z is read by another kernel, and more than fits the L2 cache.
   Value policy = b.createPolicy(/*keeps=*/false);
   int64_t pitch = getBlastExchangePitchZ(schedule);
-  Value warp = b.rem(b.div(b.threadIdx(), 32), 4);
   // The thread's block row, another one is 8 more, and its first tokens.
   Value row = b.div(lane, 4);
   Value firstToken = b.add(b.mul(b.rem(member, d.tokenUnits), kUnitTokens),
@@ -576,55 +642,11 @@ void BlastExchangeBuilder::mix() {
   auto getRank = [&](Value slice) {
     return b.add(getFirstRank(slice), b.mul(warp, kMixTiles));
   };
-  // S of these, as it is read: two block rows by two quads of pieces by two
-  // neighbours.
-  auto loadScales = [&](Value slice) {
-    Values loaded;
-    Value rank = b.min(getRank(slice), b.i32(problem.rank - kMixTiles));
-    for (int64_t lower = 0; lower < 2; ++lower)
-      for (int64_t upper = 0; upper < 2; ++upper)
-        for (int64_t next = 0; next < 2; ++next) {
-          Value i = b.add(row, 8 * lower);
-          if (problem.bOut < kMaxMixed)
-            i = b.min(i, b.i32(problem.bOut - 1));
-          Value piece = b.add(b.mul(b.rem(lane, 4), 2), 8 * upper + next);
-          Value j = piece;
-          if (d.pieces < kMaxMixed)
-            j = b.min(j, b.i32(d.pieces - 1));
-          j = b.div(j, d.piecesQ);
-          Value index =
-              b.add(b.mul(b.add(b.mul(i, problem.bIn), j), problem.rank), rank);
-          Value word =
-              b.load(b.getI32Type(), b.offset(s, b.mul(index, kElementBytes)),
-                     /*invariant=*/true);
-          if (d.pieces < kMaxMixed)
-            word = b.select(b.isLess(piece, b.i32(d.pieces)), word, b.i32(0));
-          loaded.push_back(word);
-        }
-    return loaded;
-  };
-
-  // The first operands of the products: of each tile four for each rank, zeros
-  // for those of other warps.
-  auto getFactors = [&](ValueRange scales) {
-    Values factors;
-    for (int64_t mixTile = 0; mixTile < kMixTiles; ++mixTile)
-      for (int64_t rank = 0; rank < kTileRanks; ++rank)
-        for (int64_t upper = 0; upper < 2; ++upper)
-          for (int64_t lower = 0; lower < 2; ++lower) {
-            Value word =
-                b.interleave(scales[4 * lower + 2 * upper],
-                             scales[4 * lower + 2 * upper + 1], mixTile);
-            factors.push_back(b.select(b.isEqual(warp, rank), word, b.i32(0)));
-          }
-    return factors;
-  };
-
   struct Products {
     Value accumulators, stage;
   };
   // The products of a tile, rank by rank.
-  auto issue = [&](Values &ring, ValueRange factors, int64_t mixTile) {
+  auto issue = [&](Values &ring, ArrayRef<Value> factors, int64_t mixTile) {
     Products products{b.newAccumulators(kUnitTokens), ring[0]};
     b.wait(ringY->getFull(ring[0]), ring[1]);
     Value tokens = b.matrixDescriptor(
@@ -698,36 +720,45 @@ void BlastExchangeBuilder::mix() {
       }
   };
 
-  // The second tile of a slice is stored while the next slice is multiplied.
-  // Carried are the rings, the place of the slice and of the one before, the
-  // slice's operands, and the words of the second tile before.
+  // The second tile of a slice is stored while the next slice is multiplied,
+  // whose S is taken from shared memory before. Carried are the rings, the
+  // place of the slice and of the one before, S, and the words of the second
+  // tile before.
+  constexpr int64_t numScales = 8;
+  auto getNext = [&](Value slice) {
+    Value wraps = b.isEqual(slice, d.slices - 1);
+    return b.select(wraps, b.i32(0), b.add(slice, 1));
+  };
+  Value zero = b.i32(0);
   Values carried = ringY->startEmptying();
   carried.append(copied->startEmptying());
-  carried.append({group, b.i32(0), group, b.i32(0)});
-  carried.append(getFactors(loadScales(b.i32(0))));
-  constexpr int64_t numFactors = kMixTiles * kTileRanks * 4;
+  carried.append({group, zero, group, zero});
+  bringScales(zero);
+  carried.append(takeScales());
+  bringScales(getNext(zero));
   auto step = [&](ValueRange carried, bool isFirst) {
     Values ring(carried.take_front(2));
     ValueRange read = carried.slice(2, 2);
     Value tile = carried[4], slice = carried[5];
-    Value wraps = b.isEqual(slice, d.slices - 1);
-    Value nextTile = b.select(wraps, b.add(tile, d.groups), tile);
-    Value nextSlice = b.select(wraps, b.i32(0), b.add(slice, 1));
-    ValueRange factors = carried.slice(8, numFactors);
-    Values scales = loadScales(nextSlice);
+    Value nextSlice = getNext(slice);
+    Value nextTile =
+        b.select(b.isEqual(nextSlice, 0), b.add(tile, d.groups), tile);
+    Values factors = getFactors(carried.slice(8, numScales));
     Products first = issue(ring, factors, 0);
     if (!isFirst)
-      store(carried.drop_front(8 + numFactors), carried[6], carried[7], 1);
+      store(carried.drop_front(8 + numScales), carried[6], carried[7], 1);
     Products second = issue(ring, factors, 1);
     // All that the block needs of the slice is in shared memory.
     b.ifThen(b.isEqual(b.rem(b.threadIdx(), kWarpgroup), 0),
              [&] { b.arrive(copied->getEmpty(read[0])); });
+    Values scales = takeScales();
+    bringScales(getNext(nextSlice));
     store(finish(first, 1), tile, slice, 0);
     Words words = finish(second, 0);
     Values next = ring;
     next.append(copied->advance(read));
     next.append({nextTile, nextSlice, tile, slice});
-    next.append(getFactors(scales));
+    next.append(scales);
     next.append(words);
     return next;
   };
@@ -735,7 +766,7 @@ void BlastExchangeBuilder::mix() {
   carried = b.forLoop(
       b.i32(1), getSlices(), b.i32(1), carried,
       [&](Value, ValueRange carried) { return step(carried, false); });
-  store(ValueRange(carried).drop_front(8 + numFactors), carried[6], carried[7],
+  store(ValueRange(carried).drop_front(8 + numScales), carried[6], carried[7],
         1);
 }
 

@@ -200,7 +200,7 @@ void HopperBuilder::syncWarp() {
   NVVM::SyncWarpOp::create(*this, i32(0xFFFFFFFF));
 }
 void HopperBuilder::namedBarrier(Value id, int64_t threads) {
-  inlineAsm(Type(), "bar.sync $0, $1;", "r,n", {id, i32(threads)});
+  inlineAsm(Type(), "bar.sync $0, $1;", "r,n,~{memory}", {id, i32(threads)});
 }
 void HopperBuilder::setMaxRegisters(int64_t count, bool increase) {
   NVVM::SetMaxRegisterOp::create(*this, count,
@@ -345,8 +345,8 @@ Value HopperBuilder::multiplyRegisters(Value accumulators, ValueRange a,
   operands.append(a.begin(), a.end());
   operands.push_back(descriptorB);
   operands.push_back(i32(!isFirst));
-  return inlineAsm(accumulators.getType(), text, getTiedConstraints(count) + "r,r,r,r,l,n",
-                   operands);
+  return inlineAsm(accumulators.getType(), text,
+                   getTiedConstraints(count) + "r,r,r,r,l,n", operands);
 }
 void HopperBuilder::commitProducts() {
   NVVM::WgmmaGroupSyncAlignedOp::create(*this);
@@ -511,9 +511,13 @@ void HopperBuilder::storeGlobal(ArrayRef<Value> words, Value pointer,
             "st.global.L2::cache_hint.v4.b32 [$0], {$1, $2, $3, $4}, $5;",
             "l,r,r,r,r,l,~{memory}", operands);
 }
-void HopperBuilder::copyAsync(Value target, Value source) {
-  inlineAsm(Type(), "cp.async.ca.shared.global [$0], [$1], 4;", "r,l",
-            {toInt(target), source});
+void HopperBuilder::copyAsync(Value target, Value source, int64_t bytes) {
+  // Only 16 bytes can go past the L1 cache.
+  std::string cache = bytes == 16 ? "cg" : "ca";
+  inlineAsm(Type(),
+            "cp.async." + cache + ".shared.global [$0], [$1], " +
+                std::to_string(bytes) + ";",
+            "r,l", {toInt(target), source});
 }
 void HopperBuilder::waitForCopies() {
   inlineAsm(Type(), "cp.async.wait_all;", "~{memory}", {});

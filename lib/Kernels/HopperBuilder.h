@@ -180,8 +180,8 @@ public:
   /// Four i32 to global memory, past the L1 cache, or by a policy.
   void storeGlobal(llvm::ArrayRef<Value> words, Value pointer,
                    Value policy = {});
-  /// Copies 4 bytes of global memory to shared memory.
-  void copyAsync(Value target, Value source);
+  /// Copies 4, 8 or 16 bytes of global memory to shared memory.
+  void copyAsync(Value target, Value source, int64_t bytes);
   /// Waits for the thread's copies.
   void waitForCopies();
   /// Two i64 at an address aligned to 16 bytes, each as some thread of the
