@@ -58,7 +58,7 @@ static constexpr int64_t kTileHalfBytes = kTileRanks * kRankBytes;
 static constexpr int64_t kTileBytes = 2 * kTileHalfBytes;
 static constexpr int64_t kUnitBytes = kMixTiles * kTileBytes;
 static constexpr int64_t kSliceBytes = kGroup * kUnitBytes;
-/// S: for all block rows and pieces the ranks of a unit.
+/// S of the ranks of a unit: of a block of the matrix, and of all.
 static constexpr int64_t kScaleBytes = kUnitRanks * kElementBytes;
 static constexpr int64_t kScalesBytes = kMaxMixed * kMaxMixed * kScaleBytes;
 /// Counters of a group, i32, each in a line of its own: of launches, and for
@@ -241,12 +241,16 @@ private:
     return b.add(b.mul(slice, d.sliceRanks),
                  b.mul(b.div(member, d.tokenUnits), kUnitRanks));
   }
-  /// Begins to bring S of what the block mixes of a slice to shared memory:
-  /// each thread that of a block row and two neighbouring pieces, of all ranks.
+  /// Where in shared memory S of a block of the matrix is, in an order for
+  /// which few of a warp's lanes read the same bank.
+  Value getScales(Value block) {
+    Value place = b.bitXor(block, b.rem(b.div(block, kMaxMixed), 8));
+    return b.offset(sharedS, b.mul(place, kScaleBytes));
+  }
+  /// Begins to bring S of what the warpgroup mixes of a slice to shared memory.
   void bringScales(Value slice);
-  /// When all threads' have come, that of the warp's two ranks: for two block
-  /// rows, two groups of pieces and two neighbours. They are swizzled, so that
-  /// few lanes read the same bank.
+  /// When all threads' has come, that of the warp's two ranks: for two block
+  /// rows, two groups of pieces and two neighbours.
   Values takeScales();
   /// The first operands of the products with these: of each tile four for each
   /// rank, zeros for those of other warps.
@@ -573,41 +577,40 @@ void BlastExchangeBuilder::storeY(Value target, ArrayRef<Value> chunks,
 }
 
 void BlastExchangeBuilder::bringScales(Value slice) {
-  Value thread = b.rem(b.threadIdx(), kWarpgroup);
   Value rank = b.min(getFirstRank(slice), b.i32(problem.rank - kUnitRanks));
-  Value row = b.div(thread, kMaxMixed / 2), i = row;
-  if (problem.bOut < kMaxMixed)
-    i = b.min(i, b.i32(problem.bOut - 1));
-  for (int64_t next = 0; next < 2; ++next) {
-    Value piece = b.add(b.mul(b.rem(thread, kMaxMixed / 2), 2), next);
-    Value j = b.min(b.div(piece, d.piecesQ), b.i32(problem.bIn - 1));
-    Value index =
-        b.add(b.mul(b.add(b.mul(i, problem.bIn), j), problem.rank), rank);
-    Value place = b.add(b.mul(row, kMaxMixed), b.bitXor(piece, b.rem(row, 8)));
-    b.copyAsync(b.offset(sharedS, b.mul(place, kScaleBytes)),
-                b.offset(s, b.mul(index, kElementBytes)), kScaleBytes);
+  int64_t count = problem.bOut * problem.bIn;
+  for (int64_t first = 0; first < count; first += kWarpgroup) {
+    Value block = b.add(b.rem(b.threadIdx(), kWarpgroup), first);
+    auto bring = [&] {
+      Value index = b.add(b.mul(block, problem.rank), rank);
+      b.copyAsync(getScales(block), b.offset(s, b.mul(index, kElementBytes)),
+                  kScaleBytes);
+    };
+    if (first + kWarpgroup <= count)
+      bring();
+    else
+      b.ifThen(b.isLess(block, b.i32(count)), bring);
   }
 }
 
 SmallVector<Value> BlastExchangeBuilder::takeScales() {
-  Value row = b.div(lane, 4);
-  Value places[2];
-  for (int64_t next = 0; next < 2; ++next) {
-    Value piece = b.add(b.mul(b.rem(lane, 4), 2), next);
-    Value place = b.add(b.mul(row, kMaxMixed), b.bitXor(piece, row));
-    places[next] =
-        b.offset(sharedS, b.add(b.mul(place, kScaleBytes),
-                                b.mul(warp, kMixTiles * kElementBytes)));
-  }
   b.waitForCopies();
   b.namedBarrier(b.i32(1), kWarpgroup);
   Values scales;
   for (int64_t lower = 0; lower < 2; ++lower)
     for (int64_t upper = 0; upper < 2; ++upper)
-      for (Value place : places)
+      for (int64_t next = 0; next < 2; ++next) {
+        Value i = b.add(b.div(lane, 4), 8 * lower);
+        if (problem.bOut < kMaxMixed)
+          i = b.min(i, b.i32(problem.bOut - 1));
+        // Y of pieces that there are not is zero.
+        Value piece = b.add(b.mul(b.rem(lane, 4), 2), 8 * upper + next);
+        Value j = b.min(b.div(piece, d.piecesQ), b.i32(problem.bIn - 1));
+        Value block = b.add(b.mul(i, problem.bIn), j);
         scales.push_back(b.load(
-            b.getI32Type(),
-            b.offset(place, 8 * (lower * kMaxMixed + upper) * kScaleBytes)));
+            b.getI32Type(), b.offset(getScales(block),
+                                     b.mul(warp, kMixTiles * kElementBytes))));
+      }
   b.namedBarrier(b.i32(1), kWarpgroup);
   return scales;
 }
