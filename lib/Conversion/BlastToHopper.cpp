@@ -108,6 +108,15 @@ struct BlastToHopper : structured::impl::BlastToHopperBase<BlastToHopper> {
   }
 
 private:
+  /// How a layer of many tokens is computed: by a kernel, or, with a reason, by
+  /// none.
+  struct Choice {
+    StringRef kernel;
+    std::string reason;
+    BlastMixSchedule mix;
+    BlastExchangeSchedule exchange;
+  };
+
   /// Lowers the layer, or says why it is left.
   std::string lower(BlastMatmulOp op) {
     BlastProblem problem = getProblem(op);
@@ -124,23 +133,39 @@ private:
       if (noDecode.empty())
         return "";
     }
-    BlastMixSchedule schedule =
-        getBlastMixSchedule(problem, tokens, multiprocessors);
-    bool canFuse = !checkBlastMix(problem, schedule);
-    BlastMixSchedule whole = schedule;
+    Choice choice = choose(op, problem, tokens);
+    if (choice.kernel.empty())
+      return noDecode.empty() ? choice.reason : noDecode;
+    if (choice.kernel == kExchange)
+      lowerExchange(op, problem, choice.exchange);
+    else if (choice.kernel == kStage2)
+      lowerStage2(op, problem);
+    else
+      lowerStages(op, problem, choice.mix, tokens, choice.kernel);
+    return "";
+  }
+
+  /// By the table of costs, or else by rules.
+  Choice choose(BlastMatmulOp op, const BlastProblem &problem,
+                std::optional<int64_t> tokens) {
+    Choice choice;
+    choice.mix = getBlastMixSchedule(problem, tokens, multiprocessors);
+    choice.exchange =
+        getBlastExchangeSchedule(tokens.value_or(0), multiprocessors);
+    BlastMixSchedule whole = choice.mix;
     whole.allStages = true;
+    bool canFuse = !checkBlastMix(problem, choice.mix);
     bool canWhole = canFuse && allStages && !checkBlastMix(problem, whole) &&
                     ownsResult(op, problem);
-    BlastExchangeSchedule exchange =
-        getBlastExchangeSchedule(tokens.value_or(0), multiprocessors);
-    bool canExchange = tokens && !checkBlastExchange(problem, exchange);
+    bool canExchange = tokens && !checkBlastExchange(problem, choice.exchange);
+    std::optional<std::string> noMix = checkMix(problem);
     // Of fewer blocks, what the fused kernel keeps of Y fits the L2 cache.
+    bool isFused =
+        canFuse && std::max(problem.bIn, problem.bOut) <= maxFusedBlocks;
     bool exchanges = canExchange && *tokens >= minExchangeTokens &&
                      std::max(problem.bIn, problem.bOut) > maxFusedBlocks;
-    std::optional<std::string> noMix = checkMix(problem);
-    int64_t expected = tokens.value_or(expectedTokens);
     std::optional<StringRef> fastest;
-    if (expected != 0) {
+    if (int64_t expected = tokens.value_or(expectedTokens)) {
       SmallVector<StringRef> possible;
       if (canFuse)
         possible.push_back(kStages12);
@@ -151,58 +176,27 @@ private:
       if (!noMix)
         possible.push_back(kStage2);
       fastest = getFastest(problem, expected, possible);
-    }
-    if (fastest == kLibraryImplementation)
-      return !noDecode.empty() ? noDecode : getLibraryReason(expected);
-    if (!fastest && tokens && *tokens < minTokens)
-      return !noDecode.empty()
-                 ? noDecode
-                 : "it has " + std::to_string(*tokens) + " tokens, more than " +
-                       std::to_string(kMaxDecodeTokens) + " and fewer than " +
-                       std::to_string(minTokens);
-    if (fastest ? fastest == kExchange : exchanges) {
-      lowerExchange(op, problem, exchange);
-      return "";
-    }
-    bool isFused = canFuse && (fastest ? fastest != kStage2
-                                       : std::max(problem.bIn, problem.bOut) <=
-                                             maxFusedBlocks);
-    if (!isFused && noMix)
-      return *noMix;
-    schedule.allStages =
-        isFused && canWhole && (!fastest || fastest == kStages123);
-
-    LocBuilder b(op.getLoc(), op);
-    Value z = allocateRanks(b, op, op.getBOut(), /*isZero=*/false,
-                            getBlastPitchZ(problem));
-    if (isFused) {
-      Value y = allocateScratch(b, problem, schedule, tokens, z);
-      SmallVector<Value> operands{op.getInput(), op.getVt(), op.getS(), z, y};
-      if (schedule.allStages) {
-        takeZeroFill(op.getInit(), op);
-        operands.append({op.getU(), op.getInit()});
+      if (fastest == kLibraryImplementation) {
+        choice.reason = getLibraryReason(expected);
+        return choice;
       }
-      functions.call(b, schedule.allStages ? kStages123 : kStages12, operands,
-                     [&](StringRef name) {
-                       return launchStages(op, problem, schedule, tokens,
-                                           operands, name);
-                     });
-      if (y != z)
-        memref::DeallocOp::create(b, y);
-    } else {
-      Value y = allocateRanks(b, op, op.getBIn(), /*isZero=*/true);
-      addBlastStage1(b, op, y);
-      SmallVector<Value> operands{y, op.getS(), z};
-      functions.call(b, kStage2, operands, [&](StringRef name) {
-        return launchStage2(op, problem, operands, name);
-      });
-      memref::DeallocOp::create(b, y);
     }
-    if (!schedule.allStages)
-      addBlastStage3(b, op, takeRanks(b, z, problem.rank));
-    memref::DeallocOp::create(b, z);
-    op.erase();
-    return "";
+    if (fastest)
+      choice.kernel = *fastest;
+    else if (tokens && *tokens < minTokens)
+      choice.reason = "it has " + std::to_string(*tokens) +
+                      " tokens, more than " + std::to_string(kMaxDecodeTokens) +
+                      " and fewer than " + std::to_string(minTokens);
+    else if (exchanges)
+      choice.kernel = kExchange;
+    else if (isFused)
+      choice.kernel = canWhole ? kStages123 : kStages12;
+    else if (noMix)
+      choice.reason = *noMix;
+    else
+      choice.kernel = kStage2;
+    choice.mix.allStages = choice.kernel == kStages123;
+    return choice;
   }
 
   /// Whether there is a table, and it has times of this kernel.
@@ -369,6 +363,49 @@ private:
     // It reads nothing before the kernel in front of it has ended.
     launch.launch(arguments, blocks, /*isProgrammatic=*/true);
     return launch.function;
+  }
+
+  /// Lowers a layer to a kernel for its first two stages and a contraction, or
+  /// one for all stages.
+  void lowerStages(BlastMatmulOp op, const BlastProblem &problem,
+                   const BlastMixSchedule &schedule,
+                   std::optional<int64_t> tokens, StringRef kernel) {
+    LocBuilder b(op.getLoc(), op);
+    Value z = allocateRanks(b, op, op.getBOut(), /*isZero=*/false,
+                            getBlastPitchZ(problem));
+    Value y = allocateScratch(b, problem, schedule, tokens, z);
+    SmallVector<Value> operands{op.getInput(), op.getVt(), op.getS(), z, y};
+    if (schedule.allStages) {
+      takeZeroFill(op.getInit(), op);
+      operands.append({op.getU(), op.getInit()});
+    }
+    functions.call(b, kernel, operands, [&](StringRef name) {
+      return launchStages(op, problem, schedule, tokens, operands, name);
+    });
+    if (y != z)
+      memref::DeallocOp::create(b, y);
+    if (!schedule.allStages)
+      addBlastStage3(b, op, takeRanks(b, z, problem.rank));
+    memref::DeallocOp::create(b, z);
+    op.erase();
+  }
+
+  /// Lowers a layer to a contraction, a kernel for its second stage, and
+  /// another contraction.
+  void lowerStage2(BlastMatmulOp op, const BlastProblem &problem) {
+    LocBuilder b(op.getLoc(), op);
+    Value z = allocateRanks(b, op, op.getBOut(), /*isZero=*/false,
+                            getBlastPitchZ(problem));
+    Value y = allocateRanks(b, op, op.getBIn(), /*isZero=*/true);
+    addBlastStage1(b, op, y);
+    SmallVector<Value> operands{y, op.getS(), z};
+    functions.call(b, kStage2, operands, [&](StringRef name) {
+      return launchStage2(op, problem, operands, name);
+    });
+    memref::DeallocOp::create(b, y);
+    addBlastStage3(b, op, takeRanks(b, z, problem.rank));
+    memref::DeallocOp::create(b, z);
+    op.erase();
   }
 
   /// Lowers a layer to a kernel whose thread blocks exchange Y, and a
