@@ -26,6 +26,9 @@ static constexpr uint64_t maxWorkspace = uint64_t(32) << 20;
 /// How many algorithms are timed, and how often each one.
 static constexpr int maxCandidates = 8;
 static constexpr int numTimedRuns = 5;
+/// What an algorithm that is taken instead of cuBLASLt's own choice must gain: a
+/// part of the latter's time, and milliseconds. Less is noise.
+static constexpr float minGain = 0.01f, minGainMs = 0.00025f;
 /// What is written before each of them, more than an L2 cache holds: in a model
 /// the operands have not just been read.
 static constexpr size_t flushedBytes = size_t(128) << 20;
@@ -212,7 +215,8 @@ Result<void> Matmuls::choose(const MatmulRequest &r, Plan &plan, Arena &arena,
                           : Result<void>();
 }
 
-/// Times the algorithms on the request's own data and keeps the fastest one.
+/// Times the algorithms on the request's own data and keeps the fastest one, if
+/// it is clearly faster than the first.
 Result<void>
 Matmuls::tune(const MatmulRequest &r, Plan &plan,
               const std::vector<cublasLtMatmulHeuristicResult_t> &found,
@@ -273,7 +277,10 @@ Matmuls::tune(const MatmulRequest &r, Plan &plan,
         result = cuda.cuEventElapsedTime(&time, start, end);
       candidate.time = std::min(candidate.time, time);
     }
+  // `plan` is that of the first one.
   float best = std::numeric_limits<float>::infinity();
+  if (candidates.front().works)
+    best = (1 - minGain) * candidates.front().time - minGainMs;
   for (const Candidate &candidate : candidates)
     if (candidate.works && candidate.time < best) {
       best = candidate.time;
