@@ -26,8 +26,8 @@ static constexpr uint64_t maxWorkspace = uint64_t(32) << 20;
 /// How many algorithms are timed, and how often each one.
 static constexpr int maxCandidates = 8;
 static constexpr int numTimedRuns = 5;
-/// What an algorithm that is taken instead of cuBLASLt's own choice must gain: a
-/// part of the latter's time, and milliseconds. Less is noise.
+/// What an algorithm that is taken instead of cuBLASLt's own choice must gain:
+/// a part of the latter's time, and milliseconds. Less is noise.
 static constexpr float minGain = 0.01f, minGainMs = 0.00025f;
 /// What is written before each of them, more than an L2 cache holds: in a model
 /// the operands have not just been read.

@@ -899,6 +899,25 @@ def BlastToHopper : Pass<"structured-blast-to-hopper", "::mlir::ModuleOp"> {
     call @blast_stages123(%x, %vt, %s, %z, %kept, %u, %y) : …
     ```
 
+    Many blocks, before:
+
+    ```mlir
+    structured.blast.matmul ins(%x, %u, %s, %vt : memref<1030x768xbf16>,
+        memref<16x24x88xbf16>, memref<16x12x88xbf16>, memref<12x88x64xbf16>)
+        outs(%y : memref<1030x384xbf16>)
+    ```
+
+    After:
+
+    ```mlir
+    %z = memref.alloc() : memref<16x88x1088xbf16>
+    %kept = memref.alloc() : memref<13107200xi8>
+    call @blast_exchange(%x, %vt, %s, %z, %kept) : …
+    memref.dealloc %kept : memref<13107200xi8>
+    %tokens = memref.subview %z[0, 0, 0] [16, 88, 1030] [1, 1, 1] : …
+    linalg.contract … ins(%tokens, %u : …) outs(%y3 : …)
+    ```
+
     Few tokens, before:
 
     ```mlir
@@ -914,8 +933,8 @@ def BlastToHopper : Pass<"structured-blast-to-hopper", "::mlir::ModuleOp"> {
     call @blast_decode(%x, %vt, %s, %u, %y) : …
     ```
 
-    The examples are run in test/Conversion/BlastToHopper/basic.mlir, whole.mlir
-    and decode.mlir. A layer that no kernel can take is left for
+    The examples are run in test/Conversion/BlastToHopper/basic.mlir, whole.mlir,
+    exchange.mlir and decode.mlir. A layer that no kernel can take is left for
     `structured-matmuls-to-cublas`, with a remark that says why.
   }];
   let options = [
