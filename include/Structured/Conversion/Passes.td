@@ -945,7 +945,7 @@ def BlastToHopper : Pass<"structured-blast-to-hopper", "::mlir::ModuleOp"> {
            "kernel; with more, what it keeps of Y does not fit the L2 cache "
            "(docs/Hopper.md)">,
     Option<"minExchangeTokens", "min-exchange-tokens", "int64_t",
-           /*default=*/"1024",
+           /*default=*/"512",
            "Static number of tokens from which the thread blocks of a layer of "
            "more blocks than that exchange Y">,
     Option<"allStages", "all-stages", "bool", /*default=*/"true",
