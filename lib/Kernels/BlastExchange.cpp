@@ -21,7 +21,7 @@
 // Each of these is the work of warps of their own: one thread has Vt and X
 // brought, two warpgroups multiply them, 64 ranks of 128 tokens each; another
 // thread tells the group; a third one waits for the group and has Y brought; a
-// warpgroup mixes.
+// warpgroup mixes, and meanwhile brings S of the next slice.
 //
 // Within a slice, Y is transposed, tokens side by side as they are in the
 // accumulators of the first product: a rank of 64 tokens of a piece is a row of
