@@ -100,10 +100,12 @@ struct BlastToHopper : structured::impl::BlastToHopperBase<BlastToHopper> {
       std::string reason = getReason(op);
       if (reason.empty())
         reason = lower(op);
-      if (reason.empty())
-        ++numLayers;
-      else
+      if (!reason.empty()) {
         op->emitRemark("no Hopper kernel: ") << reason;
+        continue;
+      }
+      op.erase();
+      ++numLayers;
     }
   }
 
@@ -117,7 +119,7 @@ private:
     BlastExchangeSchedule exchange;
   };
 
-  /// Lowers the layer, or says why it is left.
+  /// Adds what computes the layer, or says why it is left.
   std::string lower(BlastMatmulOp op) {
     BlastProblem problem = getProblem(op);
     int64_t size = cast<MemRefType>(op.getInput().getType()).getDimSize(0);
@@ -160,10 +162,9 @@ private:
     bool canExchange = tokens && !checkBlastExchange(problem, choice.exchange);
     std::optional<std::string> noMix = checkMix(problem);
     // Of fewer blocks, what the fused kernel keeps of Y fits the L2 cache.
-    bool isFused =
-        canFuse && std::max(problem.bIn, problem.bOut) <= maxFusedBlocks;
-    bool exchanges = canExchange && *tokens >= minExchangeTokens &&
-                     std::max(problem.bIn, problem.bOut) > maxFusedBlocks;
+    bool hasManyBlocks = std::max(problem.bIn, problem.bOut) > maxFusedBlocks;
+    bool exchanges =
+        canExchange && hasManyBlocks && *tokens >= minExchangeTokens;
     std::optional<StringRef> fastest;
     if (int64_t expected = tokens.value_or(expectedTokens)) {
       SmallVector<StringRef> possible;
@@ -189,7 +190,7 @@ private:
                       " and fewer than " + std::to_string(minTokens);
     else if (exchanges)
       choice.kernel = kExchange;
-    else if (isFused)
+    else if (canFuse && !hasManyBlocks)
       choice.kernel = canWhole ? kStages123 : kStages12;
     else if (noMix)
       choice.reason = *noMix;
@@ -254,7 +255,6 @@ private:
                      return launchDecode(op, problem, schedule, operands, name,
                                          isProgrammatic);
                    });
-    op.erase();
     return "";
   }
 
@@ -387,7 +387,6 @@ private:
     if (!schedule.allStages)
       addBlastStage3(b, op, takeRanks(b, z, problem.rank));
     memref::DeallocOp::create(b, z);
-    op.erase();
   }
 
   /// Lowers a layer to a contraction, a kernel for its second stage, and
@@ -405,7 +404,6 @@ private:
     memref::DeallocOp::create(b, y);
     addBlastStage3(b, op, takeRanks(b, z, problem.rank));
     memref::DeallocOp::create(b, z);
-    op.erase();
   }
 
   /// Lowers a layer to a kernel whose thread blocks exchange Y, and a
@@ -428,7 +426,6 @@ private:
     addBlastStage3(b, op, takeRanks(b, z, schedule.tokens),
                    /*isTransposed=*/true);
     memref::DeallocOp::create(b, z);
-    op.erase();
   }
 
   /// A function of X, Vt, S, Z and memory for Y.
