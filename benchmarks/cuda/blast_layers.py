@@ -84,11 +84,16 @@ def make_cells(options: argparse.Namespace) -> list[dict]:
     cells = []
     for tokens, (m, n) in itertools.product(options.tokens, options.sizes):
         cells.append({"T": tokens, "m": m, "n": n, "b": 0, "r": 0, "keep": 1.0})
-        cells += [{"T": tokens, "m": m, "n": n, "b": b, "r": rank(m, n, b, keep), "keep": keep}
-                  for keep, b in itertools.product(options.keep, options.blocks)]
+        cells += [{"T": tokens, "m": m, "n": n, "b": b, "r": rank(m, n, b, keep), "keep": keep,
+                   "prefetch": prefetch}
+                  for keep, b in itertools.product(options.keep, options.blocks)
+                  for prefetch in sorted({False, options.prefetch and tokens <= 16})]
     for cell in cells:
         cell["chain"] = options.chain
+        cell["who"] = "ours, prefetching" if cell.get("prefetch") else "ours"
         cell["name"] = "T{T}-{m}x{n}-b{b}-r{r}-{chain}".format(**cell)
+        if cell.get("prefetch"):
+            cell["name"] += "-prefetch"
     return cells
 
 
@@ -102,8 +107,9 @@ def compile_cells(cells: list[dict], options: argparse.Namespace) -> None:
         write_text(source, model(cell))
         weights = source.with_suffix(".in.safetensors")
         write_zeros(weights, shapes(cell))
-        subprocess.run([find_tool("structured-compile"), source, "--target=cuda", "--costs=none", "--weights",
-                        weights, "-o", target], check=True)
+        subprocess.run([find_tool("structured-compile"), source, "--target=cuda", "--costs=none",
+                        f"--prefetch-weights={str(bool(cell.get('prefetch'))).lower()}",
+                        "--weights", weights, "-o", target], check=True)
         weights.unlink()
         # Made again, with numbers in it, where the module runs.
         target.with_suffix(".safetensors").unlink()
@@ -196,8 +202,10 @@ def run_cells(cells: list[dict], options: argparse.Namespace) -> list[dict]:
                 graphs.append(module.capture(x))
             layer.cell["error"] = error
             name = layer.cell["name"]
-            calls[name, "ours"] = (stream, lambda i, graphs=graphs, stream=stream:
+            calls[name, layer.cell["who"]] = (stream, lambda i, graphs=graphs, stream=stream:
                                    graphs[i].launch(stream=stream.cuda_stream), len(graphs))
+            if layer.cell.get("prefetch"):
+                continue
             for rival, function in layer.rivals(options).items():
                 calls[name, rival] = (stream, replay(function, len(layer.sets), stream),
                                       len(layer.sets))
@@ -275,6 +283,8 @@ def main() -> int:
     parser.add_argument("--keep", type=float, nargs="+", default=[0.5])
     parser.add_argument("--chain", type=int, default=1,
                         help="layers of a module, applied in turn; they must be square then")
+    parser.add_argument("--prefetch", action="store_true",
+                        help="time layers of at most 16 tokens with --prefetch-weights, too")
     parser.add_argument("--repeat", type=int, default=7)
     parser.add_argument("--eager", action="store_true", help="time PyTorch's operations too")
     parser.add_argument("--inductor", action="store_true", help="time torch.compile too")

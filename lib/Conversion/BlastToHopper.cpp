@@ -19,6 +19,7 @@
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
+#include "mlir/IR/Dominance.h"
 #include "mlir/Interfaces/ViewLikeInterface.h"
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/Support/MathExtras.h"
@@ -35,6 +36,11 @@ using LocBuilder = ImplicitLocOpBuilder;
 /// The kernels' names, which are those of their implementations in a table of
 /// costs.
 static constexpr llvm::StringLiteral kDecode = "blast_decode";
+/// Operands of its launch: X, Vt, S, U and O.
+static constexpr unsigned kNumDecodeBuffers = 5;
+/// What the kernels between two layers may read and write without pushing what
+/// was brought for the second one out of the L2 cache, of 50 MB.
+static constexpr int64_t kMaxBytesBetween = int64_t(16) << 20;
 static constexpr llvm::StringLiteral kExchange = "blast_exchange";
 static constexpr llvm::StringLiteral kStages12 = "blast_stages12";
 static constexpr llvm::StringLiteral kStages123 = "blast_stages123";
@@ -75,6 +81,37 @@ static bool isParameter(Value buffer) {
          function.getArgAttr(argument.getArgNumber(), kParameterAttrName);
 }
 
+/// The bytes of a buffer; nullopt if they are not known.
+static std::optional<int64_t> getBytes(Value buffer) {
+  auto type = cast<MemRefType>(buffer.getType());
+  if (!type.hasStaticShape() || !type.getElementType().isIntOrFloat())
+    return std::nullopt;
+  return type.getNumElements() * type.getElementTypeBitWidth() / 8;
+}
+
+/// Whether what is between two ops of a block uses few bytes of memory.
+static bool isLittleBetween(Operation *first, Operation *last) {
+  llvm::SmallDenseSet<Value> buffers;
+  int64_t sum = 0;
+  for (Operation *op = first->getNextNode(); op != last;
+       op = op->getNextNode()) {
+    WalkResult result = op->walk([&](Operation *nested) {
+      for (Value operand : nested->getOperands()) {
+        if (!isa<MemRefType>(operand.getType()) ||
+            !buffers.insert(operand).second)
+          continue;
+        std::optional<int64_t> bytes = getBytes(operand);
+        if (!bytes || (sum += *bytes) > kMaxBytesBetween)
+          return WalkResult::interrupt();
+      }
+      return WalkResult::advance();
+    });
+    if (result.wasInterrupted())
+      return false;
+  }
+  return true;
+}
+
 /// Why a layer is left to the library.
 static std::string getLibraryReason(int64_t tokens) {
   return "for " + std::to_string(tokens) +
@@ -107,9 +144,20 @@ struct BlastToHopper : structured::impl::BlastToHopperBase<BlastToHopper> {
       op.erase();
       ++numLayers;
     }
+    if (prefetchWeights)
+      prefetchNextWeights();
   }
 
 private:
+  /// A layer for few tokens: its launch; Vt, which it reads before anything
+  /// else, if the factors are parameters; and what it may bring of the next
+  /// layer's.
+  struct DecodeLayer {
+    func::CallOp call;
+    Value vt;
+    int64_t prefetchBytes;
+  };
+
   /// How a layer of many tokens is computed: by a kernel, or, with a reason, by
   /// none.
   struct Choice {
@@ -131,7 +179,8 @@ private:
         *tokens <= std::min(kMaxDecodeTokens, maxDecodeTokens.getValue())) {
       noDecode = getFastest(problem, *tokens, kDecode) == kLibraryImplementation
                      ? getLibraryReason(*tokens)
-                     : lowerDecode(op, problem, {*tokens, multiprocessors});
+                     : lowerDecode(op, problem,
+                                   {*tokens, multiprocessors, prefetchWeights});
       if (noDecode.empty())
         return "";
     }
@@ -249,16 +298,48 @@ private:
     SmallVector<Value> operands{op.getInput(), op.getVt(), op.getS(), op.getU(),
                                 op.getInit()};
     LocBuilder b(op.getLoc(), op);
-    functions.call(b,
-                   isProgrammatic ? StringRef(kDecode) : "blast_decode_in_turn",
-                   operands, [&](StringRef name) {
-                     return launchDecode(op, problem, schedule, operands, name,
-                                         isProgrammatic);
-                   });
+    if (schedule.prefetchesNext) {
+      // What the next layer reads is known when there is one.
+      Value none = arith::ConstantIndexOp::create(b, 0);
+      operands.append({none, none});
+    }
+    func::CallOp call = functions.call(
+        b, isProgrammatic ? StringRef(kDecode) : "blast_decode_in_turn",
+        operands, [&](StringRef name) {
+          return launchDecode(op, problem, schedule, operands, name,
+                              isProgrammatic);
+        });
+    decodeLayers.push_back({call, isProgrammatic ? op.getVt() : Value(),
+                            getBlastDecodePrefetch(problem, schedule)});
     return "";
   }
 
-  /// A function of X, Vt, S, U and O.
+  /// Lets the decode kernels bring weights of the layers that follow to the L2
+  /// cache.
+  void prefetchNextWeights() {
+    DominanceInfo dominance;
+    for (auto [layer, next] :
+         llvm::zip(decodeLayers, llvm::drop_begin(decodeLayers))) {
+      func::CallOp call = layer.call;
+      if (!layer.prefetchBytes || !next.vt ||
+          call->getBlock() != next.call->getBlock() ||
+          !dominance.properlyDominates(next.vt, call) ||
+          !isLittleBetween(call, next.call))
+        continue;
+      ImplicitLocOpBuilder b(call.getLoc(), call);
+      call.setOperand(
+          kNumDecodeBuffers,
+          memref::ExtractAlignedPointerAsIndexOp::create(b, next.vt));
+      call.setOperand(
+          kNumDecodeBuffers + 1,
+          arith::ConstantIndexOp::create(
+              b, std::min(*getBytes(next.vt), layer.prefetchBytes)));
+      ++numPrefetches;
+    }
+  }
+
+  /// A function of X, Vt, S, U and O, and perhaps of the address and bytes of
+  /// what is read next.
   func::FuncOp launchDecode(BlastMatmulOp op, const BlastProblem &problem,
                             const BlastDecodeSchedule &schedule,
                             ValueRange operands, StringRef functionName,
@@ -269,11 +350,17 @@ private:
           return buildBlastDecode(kernels, name, problem, schedule);
         });
     SmallVector<Value> arguments;
-    for (unsigned i = 0; i < operands.size(); ++i)
+    for (unsigned i = 0; i < kNumDecodeBuffers; ++i)
       arguments.push_back(launch.getPointer(launch.getOperand(i)));
     int64_t blocks = getBlastDecodeBlocks(problem, schedule);
     arguments.push_back(
         launch.getScratch(getBlastDecodeScratch(problem, schedule), blocks));
+    if (schedule.prefetchesNext) {
+      arguments.push_back(
+          launch.toPointer(launch.getOperand(kNumDecodeBuffers)));
+      arguments.push_back(
+          launch.toInt32(launch.getOperand(kNumDecodeBuffers + 1)));
+    }
     launch.launch(arguments, blocks, isProgrammatic);
     return launch.function;
   }
@@ -464,6 +551,7 @@ private:
     return launch.function;
   }
 
+  SmallVector<DecodeLayer> decodeLayers;
   LaunchFunctions functions;
   std::optional<LayerCosts> table;
 };

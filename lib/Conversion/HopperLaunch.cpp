@@ -55,8 +55,15 @@ LaunchBuilder::LaunchBuilder(
 }
 
 Value LaunchBuilder::getPointer(Value memref) {
-  Value index = memref::ExtractAlignedPointerAsIndexOp::create(b, memref);
-  Value number = arith::IndexCastOp::create(b, b.getI64Type(), index);
+  return toPointer(memref::ExtractAlignedPointerAsIndexOp::create(b, memref));
+}
+
+Value LaunchBuilder::toInt32(Value number) {
+  return arith::IndexCastOp::create(b, b.getI32Type(), number);
+}
+
+Value LaunchBuilder::toPointer(Value address) {
+  Value number = arith::IndexCastOp::create(b, b.getI64Type(), address);
   return LLVM::IntToPtrOp::create(b, LLVM::LLVMPointerType::get(b.getContext()),
                                   number);
 }
@@ -157,14 +164,15 @@ func::FuncOp LaunchBuilder::declare(StringRef name, TypeRange arguments,
   return declared;
 }
 
-void LaunchFunctions::call(ImplicitLocOpBuilder &b, StringRef name,
-                           ValueRange operands,
-                           function_ref<func::FuncOp(StringRef)> create) {
+func::CallOp
+LaunchFunctions::call(ImplicitLocOpBuilder &b, StringRef name,
+                      ValueRange operands,
+                      function_ref<func::FuncOp(StringRef)> create) {
   std::string key = name.str();
   llvm::raw_string_ostream stream(key);
   llvm::interleaveComma(operands.getTypes(), stream);
   func::FuncOp &function = functions[key];
   if (!function)
     function = create(name);
-  func::CallOp::create(b, function, operands);
+  return func::CallOp::create(b, function, operands);
 }

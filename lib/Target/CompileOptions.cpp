@@ -25,6 +25,11 @@ setNamed(T &target, llvm::StringRef name, llvm::StringRef text,
   return llvm::createStringError(message);
 }
 
+static llvm::Error setBool(bool &target, llvm::StringRef name,
+                           llvm::StringRef text) {
+  return setNamed<bool>(target, name, text, {{"true", true}, {"false", false}});
+}
+
 static llvm::Error setInteger(int64_t &target, llvm::StringRef name,
                               llvm::StringRef text) {
   if (text.getAsInteger(10, target))
@@ -70,18 +75,13 @@ llvm::Error structured::setCompileOption(CompileOptions &options,
            }},
           {"mcpu", [&] { return setString(options.cpu, value); }},
           {"merge-siblings",
-           [&] {
-             return setNamed<bool>(options.mergeSiblings, name, value,
-                                   {{"true", true}, {"false", false}});
-           }},
+           [&] { return setBool(options.mergeSiblings, name, value); }},
           {"multiprocessors",
            [&] { return setInteger(options.multiprocessors, name, value); }},
           {"omp-library", [&] { return setString(options.ompLibrary, value); }},
-          {"parallel",
-           [&] {
-             return setNamed<bool>(options.parallel, name, value,
-                                   {{"true", true}, {"false", false}});
-           }},
+          {"parallel", [&] { return setBool(options.parallel, name, value); }},
+          {"prefetch-weights",
+           [&] { return setBool(options.prefetchWeights, name, value); }},
           {"ptxas", [&] { return setString(options.ptxas, value); }},
           {"target",
            [&] {
