@@ -123,6 +123,9 @@ struct BlastToHopper : structured::impl::BlastToHopperBase<BlastToHopper> {
   using BlastToHopperBase::BlastToHopperBase;
 
   void runOnOperation() override {
+    // Nothing is kept of a module that the pass has run on before.
+    functions = {};
+    decodeLayers.clear();
     if (!costs.empty()) {
       llvm::Expected<LayerCosts> loaded = LayerCosts::load(costs);
       if (!loaded) {

@@ -119,6 +119,8 @@ static BsrMatmulOp takeFirst(BsrMatmulOp op) {
 namespace {
 struct BsrToHopper : structured::impl::BsrToHopperBase<BsrToHopper> {
   void runOnOperation() override {
+    // Nothing is kept of a module that the pass has run on before.
+    functions = {};
     SmallVector<BsrMatmulOp> products;
     getOperation().walk([&](BsrMatmulOp op) { products.push_back(op); });
     // A product is looked at before those that make its input.
