@@ -720,8 +720,8 @@ void DecodeBuilder::receive() {
 /// have all been asked for.
 void DecodeBuilder::prefetchNext() {
   b.ifThen(b.isEqual(thread, 0), [&] {
-    int64_t unit = kCopyBytes * shape.blocks;
-    Value size = b.mul(b.div(b.add(nextBytes, unit - 1), unit), kCopyBytes);
+    Value size =
+        b.mul(b.ceilDiv(nextBytes, kCopyBytes * shape.blocks), kCopyBytes);
     Value first = b.min(b.mul(b.blockIdx(), size), nextBytes);
     Value bytes = b.min(size, b.sub(nextBytes, first));
     b.ifThen(b.isPositive(bytes),

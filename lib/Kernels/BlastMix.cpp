@@ -177,7 +177,7 @@ Kernel BlastMixBuilder::build(StringRef name) {
     b.initBarrier(scalesFull, kAssistants / 32);
     b.initBarrier(scalesEmpty, kConsumerThreads / 32);
   });
-  tilesM = b.div(b.add(tokens, schedule.tileM - 1), schedule.tileM);
+  tilesM = b.ceilDiv(tokens, schedule.tileM);
   numTiles = b.mul(tilesM, llvm::divideCeil(problem.rank, schedule.tileN));
   group = b.div(b.blockIdx(), schedule.split);
   groups = b.div(b.gridDim(), schedule.split);

@@ -225,7 +225,7 @@ Kernel BlockSparseGemmBuilder::build(StringRef name) {
     for (int64_t i = 0; i < shape.getConsumers(); ++i)
       getStoreRing(b.i32(i)).initBarriers(1, 4);
   });
-  tilesM = b.div(b.add(rows, schedule.tileM - 1), schedule.tileM);
+  tilesM = b.ceilDiv(rows, schedule.tileM);
   lane = b.laneIdx();
 
   pipeline->run(

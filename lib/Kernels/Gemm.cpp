@@ -110,7 +110,7 @@ Kernel GemmBuilder::build(StringRef name) {
   Value rows = function.getArgument(4);
 
   pipeline.emplace(b, shape, getSharedMemory(b, module));
-  tilesM = b.div(b.add(rows, schedule.tileM - 1), schedule.tileM);
+  tilesM = b.ceilDiv(rows, schedule.tileM);
   numTiles = b.mul(tilesM, getTilesN() * problem.batch);
   lane = b.laneIdx();
 

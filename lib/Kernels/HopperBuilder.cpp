@@ -63,6 +63,9 @@ Value HopperBuilder::div(Value a, Value b) {
   return arith::DivUIOp::create(*this, a, b);
 }
 Value HopperBuilder::div(Value a, int64_t b) { return div(a, i32(b)); }
+Value HopperBuilder::ceilDiv(Value a, int64_t b) {
+  return div(add(a, b - 1), b);
+}
 Value HopperBuilder::rem(Value a, Value b) {
   return arith::RemUIOp::create(*this, a, b);
 }

@@ -42,6 +42,8 @@ public:
   Value mul(Value a, int64_t b);
   Value div(Value a, Value b);
   Value div(Value a, int64_t b);
+  /// Rounded up.
+  Value ceilDiv(Value a, int64_t b);
   Value rem(Value a, Value b);
   Value rem(Value a, int64_t b);
   Value bitXor(Value a, Value b);
@@ -107,7 +109,7 @@ public:
                 Value barrier, Value policy = {});
   /// Brings `bytes` bytes, a multiple of 16, that lie one after the other.
   void loadBulk(Value target, Value source, int64_t bytes, Value barrier);
-  /// Brings as many to the L2 cache.
+  /// Brings them to the L2 cache.
   void prefetchBulk(Value source, Value bytes);
   void storeTile(Value descriptor, Value source, ValueRange coordinates);
   void commitStores();

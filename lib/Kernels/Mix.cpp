@@ -89,8 +89,8 @@ Kernel MixBuilder::build(StringRef name) {
       barrierOffset + StageRing::getBarrierBytes(kBuffers);
   shared = getSharedMemory(b, module);
   stageRing.emplace(b, kBuffers, b.offset(shared, barrierOffset));
-  numTiles = b.mul(b.div(b.add(tokens, rows - 1), rows),
-                   llvm::divideCeil(problem.rank, kStoreN));
+  numTiles =
+      b.mul(b.ceilDiv(tokens, rows), llvm::divideCeil(problem.rank, kStoreN));
 
   Value thread = b.threadIdx();
   b.ifThen(b.isEqual(thread, 0), [&] { stageRing->initBarriers(1); });
