@@ -36,15 +36,16 @@ using LocBuilder = ImplicitLocOpBuilder;
 /// The kernels' names, which are those of their implementations in a table of
 /// costs.
 static constexpr llvm::StringLiteral kDecode = "blast_decode";
-/// Operands of its launch: X, Vt, S, U and O.
-static constexpr unsigned kNumDecodeBuffers = 5;
-/// What the kernels between two layers may read and write without pushing what
-/// was brought for the second one out of the L2 cache, of 50 MB.
-static constexpr int64_t kMaxBytesBetween = int64_t(16) << 20;
 static constexpr llvm::StringLiteral kExchange = "blast_exchange";
 static constexpr llvm::StringLiteral kStages12 = "blast_stages12";
 static constexpr llvm::StringLiteral kStages123 = "blast_stages123";
 static constexpr llvm::StringLiteral kStage2 = "blast_stage2";
+
+/// Buffers of a decode kernel's launch: X, Vt, S, U and O.
+static constexpr unsigned kNumDecodeBuffers = 5;
+/// What the kernels between two layers may read and write without pushing what
+/// was brought for the second one out of the L2 cache, of 50 MB.
+static constexpr int64_t kMaxBytesBetween = int64_t(16) << 20;
 
 /// Why the kernel does not take the layer's operands; empty if it does.
 static std::string getReason(BlastMatmulOp op) {
@@ -92,24 +93,20 @@ static std::optional<int64_t> getBytes(Value buffer) {
 /// Whether what is between two ops of a block uses few bytes of memory.
 static bool isLittleBetween(Operation *first, Operation *last) {
   llvm::SmallDenseSet<Value> buffers;
-  int64_t sum = 0;
-  for (Operation *op = first->getNextNode(); op != last;
-       op = op->getNextNode()) {
-    WalkResult result = op->walk([&](Operation *nested) {
-      for (Value operand : nested->getOperands()) {
-        if (!isa<MemRefType>(operand.getType()) ||
-            !buffers.insert(operand).second)
-          continue;
-        std::optional<int64_t> bytes = getBytes(operand);
-        if (!bytes || (sum += *bytes) > kMaxBytesBetween)
-          return WalkResult::interrupt();
-      }
-      return WalkResult::advance();
+  for (Operation *op = first->getNextNode(); op != last; op = op->getNextNode())
+    op->walk([&](Operation *nested) {
+      for (Value operand : nested->getOperands())
+        if (isa<MemRefType>(operand.getType()))
+          buffers.insert(operand);
     });
-    if (result.wasInterrupted())
+  int64_t sum = 0;
+  for (Value buffer : buffers) {
+    std::optional<int64_t> bytes = getBytes(buffer);
+    if (!bytes)
       return false;
+    sum += *bytes;
   }
-  return true;
+  return sum <= kMaxBytesBetween;
 }
 
 /// Why a layer is left to the library.
@@ -147,8 +144,8 @@ struct BlastToHopper : structured::impl::BlastToHopperBase<BlastToHopper> {
       op.erase();
       ++numLayers;
     }
-    if (prefetchWeights)
-      prefetchNextWeights();
+    for (size_t i = 1; i < decodeLayers.size(); ++i)
+      prefetchNext(decodeLayers[i - 1], decodeLayers[i]);
   }
 
 private:
@@ -312,33 +309,27 @@ private:
           return launchDecode(op, problem, schedule, operands, name,
                               isProgrammatic);
         });
-    decodeLayers.push_back({call, isProgrammatic ? op.getVt() : Value(),
-                            getBlastDecodePrefetch(problem, schedule)});
+    if (schedule.prefetchesNext)
+      decodeLayers.push_back({call, isProgrammatic ? op.getVt() : Value(),
+                              getBlastDecodePrefetch(problem, schedule)});
     return "";
   }
 
-  /// Lets the decode kernels bring weights of the layers that follow to the L2
-  /// cache.
-  void prefetchNextWeights() {
-    DominanceInfo dominance;
-    for (auto [layer, next] :
-         llvm::zip(decodeLayers, llvm::drop_begin(decodeLayers))) {
-      func::CallOp call = layer.call;
-      if (!layer.prefetchBytes || !next.vt ||
-          call->getBlock() != next.call->getBlock() ||
-          !dominance.properlyDominates(next.vt, call) ||
-          !isLittleBetween(call, next.call))
-        continue;
-      ImplicitLocOpBuilder b(call.getLoc(), call);
-      call.setOperand(
-          kNumDecodeBuffers,
-          memref::ExtractAlignedPointerAsIndexOp::create(b, next.vt));
-      call.setOperand(
-          kNumDecodeBuffers + 1,
-          arith::ConstantIndexOp::create(
-              b, std::min(*getBytes(next.vt), layer.prefetchBytes)));
-      ++numPrefetches;
-    }
+  /// Lets the kernel of a layer bring weights of the next one to the L2 cache.
+  void prefetchNext(const DecodeLayer &layer, const DecodeLayer &next) {
+    func::CallOp call = layer.call;
+    if (!layer.prefetchBytes || !next.vt ||
+        call->getBlock() != next.call->getBlock() ||
+        !DominanceInfo().properlyDominates(next.vt, call) ||
+        !isLittleBetween(call, next.call))
+      return;
+    ImplicitLocOpBuilder b(call.getLoc(), call);
+    int64_t bytes = std::min(*getBytes(next.vt), layer.prefetchBytes);
+    call.setOperand(kNumDecodeBuffers,
+                    memref::ExtractAlignedPointerAsIndexOp::create(b, next.vt));
+    call.setOperand(kNumDecodeBuffers + 1,
+                    arith::ConstantIndexOp::create(b, bytes));
+    ++numPrefetches;
   }
 
   /// A function of X, Vt, S, U and O, and perhaps of the address and bytes of
@@ -554,6 +545,7 @@ private:
     return launch.function;
   }
 
+  /// With `prefetchWeights`, in the order of the program.
   SmallVector<DecodeLayer> decodeLayers;
   LaunchFunctions functions;
   std::optional<LayerCosts> table;

@@ -58,14 +58,14 @@ Value LaunchBuilder::getPointer(Value memref) {
   return toPointer(memref::ExtractAlignedPointerAsIndexOp::create(b, memref));
 }
 
-Value LaunchBuilder::toInt32(Value number) {
-  return arith::IndexCastOp::create(b, b.getI32Type(), number);
-}
-
 Value LaunchBuilder::toPointer(Value address) {
   Value number = arith::IndexCastOp::create(b, b.getI64Type(), address);
   return LLVM::IntToPtrOp::create(b, LLVM::LLVMPointerType::get(b.getContext()),
                                   number);
+}
+
+Value LaunchBuilder::toInt32(Value number) {
+  return arith::IndexCastOp::create(b, b.getI32Type(), number);
 }
 
 Value LaunchBuilder::getSize(Value memref, int64_t dim) {

@@ -941,8 +941,8 @@ def BlastToHopper : Pass<"structured-blast-to-hopper", "::mlir::ModuleOp"> {
 
     The examples are run in test/Conversion/BlastToHopper/basic.mlir, whole.mlir,
     exchange.mlir, decode.mlir and, for `prefetch-weights`, prefetch.mlir. A layer
-    that no kernel can take is left for
-    `structured-matmuls-to-cublas`, with a remark that says why.
+    that no kernel can take is left for `structured-matmuls-to-cublas`, with a
+    remark that says why.
   }];
   let options = [
     Option<"minTokens", "min-tokens", "int64_t", /*default=*/"256",
