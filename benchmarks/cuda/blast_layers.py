@@ -29,7 +29,7 @@ from pathlib import Path
 
 import numpy as np
 
-from structured.bench.layers import write_zeros
+from structured.bench.layers import FEW_TOKENS, write_zeros
 from structured.files import write_json, write_text
 from structured.report import table
 
@@ -83,17 +83,15 @@ def shapes(cell: dict) -> dict[str, list[int]]:
 def make_cells(options: argparse.Namespace) -> list[dict]:
     cells = []
     for tokens, (m, n) in itertools.product(options.tokens, options.sizes):
-        cells.append({"T": tokens, "m": m, "n": n, "b": 0, "r": 0, "keep": 1.0})
+        cells.append({"T": tokens, "m": m, "n": n, "b": 0, "r": 0, "keep": 1.0, "prefetch": False})
         cells += [{"T": tokens, "m": m, "n": n, "b": b, "r": rank(m, n, b, keep), "keep": keep,
                    "prefetch": prefetch}
                   for keep, b in itertools.product(options.keep, options.blocks)
-                  for prefetch in sorted({False, options.prefetch and tokens <= 16})]
+                  for prefetch in sorted({False, options.prefetch and tokens <= FEW_TOKENS})]
     for cell in cells:
         cell["chain"] = options.chain
-        cell["who"] = "ours, prefetching" if cell.get("prefetch") else "ours"
-        cell["name"] = "T{T}-{m}x{n}-b{b}-r{r}-{chain}".format(**cell)
-        if cell.get("prefetch"):
-            cell["name"] += "-prefetch"
+        cell["name"] = ("T{T}-{m}x{n}-b{b}-r{r}-{chain}".format(**cell)
+                        + "-prefetch" * cell["prefetch"])
     return cells
 
 
@@ -108,8 +106,8 @@ def compile_cells(cells: list[dict], options: argparse.Namespace) -> None:
         weights = source.with_suffix(".in.safetensors")
         write_zeros(weights, shapes(cell))
         subprocess.run([find_tool("structured-compile"), source, "--target=cuda", "--costs=none",
-                        f"--prefetch-weights={str(bool(cell.get('prefetch'))).lower()}",
-                        "--weights", weights, "-o", target], check=True)
+                        *["--prefetch-weights"] * cell["prefetch"], "--weights", weights,
+                        "-o", target], check=True)
         weights.unlink()
         # Made again, with numbers in it, where the module runs.
         target.with_suffix(".safetensors").unlink()
@@ -202,11 +200,12 @@ def run_cells(cells: list[dict], options: argparse.Namespace) -> list[dict]:
                 graphs.append(module.capture(x))
             layer.cell["error"] = error
             name = layer.cell["name"]
-            calls[name, layer.cell["who"]] = (stream, lambda i, graphs=graphs, stream=stream:
-                                   graphs[i].launch(stream=stream.cuda_stream), len(graphs))
-            if layer.cell.get("prefetch"):
-                continue
-            for rival, function in layer.rivals(options).items():
+            prefetches = layer.cell["prefetch"]
+            calls[name, "ours, prefetching" if prefetches else "ours"] = (
+                stream, lambda i, graphs=graphs, stream=stream:
+                graphs[i].launch(stream=stream.cuda_stream), len(graphs))
+            # Theirs are those of the same layers without it.
+            for rival, function in ({} if prefetches else layer.rivals(options)).items():
                 calls[name, rival] = (stream, replay(function, len(layer.sets), stream),
                                       len(layer.sets))
         times = {key: seconds / options.chain
@@ -284,7 +283,7 @@ def main() -> int:
     parser.add_argument("--chain", type=int, default=1,
                         help="layers of a module, applied in turn; they must be square then")
     parser.add_argument("--prefetch", action="store_true",
-                        help="time layers of at most 16 tokens with --prefetch-weights, too")
+                        help=f"time layers of at most {FEW_TOKENS} tokens with --prefetch-weights, too")
     parser.add_argument("--repeat", type=int, default=7)
     parser.add_argument("--eager", action="store_true", help="time PyTorch's operations too")
     parser.add_argument("--inductor", action="store_true", help="time torch.compile too")
