@@ -29,7 +29,7 @@ from pathlib import Path
 
 import numpy as np
 
-from structured.bench.layers import FEW_TOKENS, write_zeros
+from structured.bench.layers import write_zeros
 from structured.files import write_json, write_text
 from structured.report import table
 
@@ -83,15 +83,12 @@ def shapes(cell: dict) -> dict[str, list[int]]:
 def make_cells(options: argparse.Namespace) -> list[dict]:
     cells = []
     for tokens, (m, n) in itertools.product(options.tokens, options.sizes):
-        cells.append({"T": tokens, "m": m, "n": n, "b": 0, "r": 0, "keep": 1.0, "prefetch": False})
-        cells += [{"T": tokens, "m": m, "n": n, "b": b, "r": rank(m, n, b, keep), "keep": keep,
-                   "prefetch": prefetch}
-                  for keep, b in itertools.product(options.keep, options.blocks)
-                  for prefetch in sorted({False, options.prefetch and tokens <= FEW_TOKENS})]
+        cells.append({"T": tokens, "m": m, "n": n, "b": 0, "r": 0, "keep": 1.0})
+        cells += [{"T": tokens, "m": m, "n": n, "b": b, "r": rank(m, n, b, keep), "keep": keep}
+                  for keep, b in itertools.product(options.keep, options.blocks)]
     for cell in cells:
         cell["chain"] = options.chain
-        cell["name"] = ("T{T}-{m}x{n}-b{b}-r{r}-{chain}".format(**cell)
-                        + "-prefetch" * cell["prefetch"])
+        cell["name"] = "T{T}-{m}x{n}-b{b}-r{r}-{chain}".format(**cell)
     return cells
 
 
@@ -105,9 +102,8 @@ def compile_cells(cells: list[dict], options: argparse.Namespace) -> None:
         write_text(source, model(cell))
         weights = source.with_suffix(".in.safetensors")
         write_zeros(weights, shapes(cell))
-        subprocess.run([find_tool("structured-compile"), source, "--target=cuda", "--costs=none",
-                        *["--prefetch-weights"] * cell["prefetch"], "--weights", weights,
-                        "-o", target], check=True)
+        subprocess.run([find_tool("structured-compile"), source, "--target=cuda", "--costs=none", "--weights",
+                        weights, "-o", target], check=True)
         weights.unlink()
         # Made again, with numbers in it, where the module runs.
         target.with_suffix(".safetensors").unlink()
@@ -200,12 +196,9 @@ def run_cells(cells: list[dict], options: argparse.Namespace) -> list[dict]:
                 graphs.append(module.capture(x))
             layer.cell["error"] = error
             name = layer.cell["name"]
-            prefetches = layer.cell["prefetch"]
-            calls[name, "ours, prefetching" if prefetches else "ours"] = (
-                stream, lambda i, graphs=graphs, stream=stream:
-                graphs[i].launch(stream=stream.cuda_stream), len(graphs))
-            # Theirs are those of the same layers without it.
-            for rival, function in ({} if prefetches else layer.rivals(options)).items():
+            calls[name, "ours"] = (stream, lambda i, graphs=graphs, stream=stream:
+                                   graphs[i].launch(stream=stream.cuda_stream), len(graphs))
+            for rival, function in layer.rivals(options).items():
                 calls[name, rival] = (stream, replay(function, len(layer.sets), stream),
                                       len(layer.sets))
         times = {key: seconds / options.chain
@@ -282,8 +275,6 @@ def main() -> int:
     parser.add_argument("--keep", type=float, nargs="+", default=[0.5])
     parser.add_argument("--chain", type=int, default=1,
                         help="layers of a module, applied in turn; they must be square then")
-    parser.add_argument("--prefetch", action="store_true",
-                        help=f"time layers of at most {FEW_TOKENS} tokens with --prefetch-weights, too")
     parser.add_argument("--repeat", type=int, default=7)
     parser.add_argument("--eager", action="store_true", help="time PyTorch's operations too")
     parser.add_argument("--inductor", action="store_true", help="time torch.compile too")

@@ -19,7 +19,6 @@
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
-#include "mlir/IR/Dominance.h"
 #include "mlir/Interfaces/ViewLikeInterface.h"
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/Support/MathExtras.h"
@@ -40,12 +39,6 @@ static constexpr llvm::StringLiteral kExchange = "blast_exchange";
 static constexpr llvm::StringLiteral kStages12 = "blast_stages12";
 static constexpr llvm::StringLiteral kStages123 = "blast_stages123";
 static constexpr llvm::StringLiteral kStage2 = "blast_stage2";
-
-/// Buffers of a decode kernel's launch: X, Vt, S, U and O.
-static constexpr unsigned kNumDecodeBuffers = 5;
-/// What the kernels between two layers may read and write without pushing what
-/// was brought for the second one out of the L2 cache, of 50 MB.
-static constexpr int64_t kMaxBytesBetween = int64_t(16) << 20;
 
 /// Why the kernel does not take the layer's operands; empty if it does.
 static std::string getReason(BlastMatmulOp op) {
@@ -82,33 +75,6 @@ static bool isParameter(Value buffer) {
          function.getArgAttr(argument.getArgNumber(), kParameterAttrName);
 }
 
-/// The bytes of a buffer; nullopt if they are not known.
-static std::optional<int64_t> getBytes(Value buffer) {
-  auto type = cast<MemRefType>(buffer.getType());
-  if (!type.hasStaticShape() || !type.getElementType().isIntOrFloat())
-    return std::nullopt;
-  return type.getNumElements() * type.getElementTypeBitWidth() / 8;
-}
-
-/// Whether what is between two ops of a block uses few bytes of memory.
-static bool isLittleBetween(Operation *first, Operation *last) {
-  llvm::SmallDenseSet<Value> buffers;
-  for (Operation *op = first->getNextNode(); op != last; op = op->getNextNode())
-    op->walk([&](Operation *nested) {
-      for (Value operand : nested->getOperands())
-        if (isa<MemRefType>(operand.getType()))
-          buffers.insert(operand);
-    });
-  int64_t sum = 0;
-  for (Value buffer : buffers) {
-    std::optional<int64_t> bytes = getBytes(buffer);
-    if (!bytes)
-      return false;
-    sum += *bytes;
-  }
-  return sum <= kMaxBytesBetween;
-}
-
 /// Why a layer is left to the library.
 static std::string getLibraryReason(int64_t tokens) {
   return "for " + std::to_string(tokens) +
@@ -122,7 +88,6 @@ struct BlastToHopper : structured::impl::BlastToHopperBase<BlastToHopper> {
   void runOnOperation() override {
     // Nothing is kept of a module that the pass has run on before.
     functions = {};
-    decodeLayers.clear();
     if (!costs.empty()) {
       llvm::Expected<LayerCosts> loaded = LayerCosts::load(costs);
       if (!loaded) {
@@ -144,20 +109,9 @@ struct BlastToHopper : structured::impl::BlastToHopperBase<BlastToHopper> {
       op.erase();
       ++numLayers;
     }
-    for (size_t i = 1; i < decodeLayers.size(); ++i)
-      prefetchNext(decodeLayers[i - 1], decodeLayers[i]);
   }
 
 private:
-  /// A layer for few tokens: its launch; Vt, which it reads before anything
-  /// else, if the factors are parameters; and what it may bring of the next
-  /// layer's.
-  struct DecodeLayer {
-    func::CallOp call;
-    Value vt;
-    int64_t prefetchBytes;
-  };
-
   /// How a layer of many tokens is computed: by a kernel, or, with a reason, by
   /// none.
   struct Choice {
@@ -179,8 +133,7 @@ private:
         *tokens <= std::min(kMaxDecodeTokens, maxDecodeTokens.getValue())) {
       noDecode = getFastest(problem, *tokens, kDecode) == kLibraryImplementation
                      ? getLibraryReason(*tokens)
-                     : lowerDecode(op, problem,
-                                   {*tokens, multiprocessors, prefetchWeights});
+                     : lowerDecode(op, problem, {*tokens, multiprocessors});
       if (noDecode.empty())
         return "";
     }
@@ -298,42 +251,16 @@ private:
     SmallVector<Value> operands{op.getInput(), op.getVt(), op.getS(), op.getU(),
                                 op.getInit()};
     LocBuilder b(op.getLoc(), op);
-    if (schedule.prefetchesNext) {
-      // What the next layer reads is known when there is one.
-      Value none = arith::ConstantIndexOp::create(b, 0);
-      operands.append({none, none});
-    }
-    func::CallOp call = functions.call(
-        b, isProgrammatic ? StringRef(kDecode) : "blast_decode_in_turn",
-        operands, [&](StringRef name) {
-          return launchDecode(op, problem, schedule, operands, name,
-                              isProgrammatic);
-        });
-    if (schedule.prefetchesNext)
-      decodeLayers.push_back({call, isProgrammatic ? op.getVt() : Value(),
-                              getBlastDecodePrefetch(problem, schedule)});
+    functions.call(b,
+                   isProgrammatic ? StringRef(kDecode) : "blast_decode_in_turn",
+                   operands, [&](StringRef name) {
+                     return launchDecode(op, problem, schedule, operands, name,
+                                         isProgrammatic);
+                   });
     return "";
   }
 
-  /// Lets the kernel of a layer bring weights of the next one to the L2 cache.
-  void prefetchNext(const DecodeLayer &layer, const DecodeLayer &next) {
-    func::CallOp call = layer.call;
-    if (!layer.prefetchBytes || !next.vt ||
-        call->getBlock() != next.call->getBlock() ||
-        !DominanceInfo().properlyDominates(next.vt, call) ||
-        !isLittleBetween(call, next.call))
-      return;
-    ImplicitLocOpBuilder b(call.getLoc(), call);
-    int64_t bytes = std::min(*getBytes(next.vt), layer.prefetchBytes);
-    call.setOperand(kNumDecodeBuffers,
-                    memref::ExtractAlignedPointerAsIndexOp::create(b, next.vt));
-    call.setOperand(kNumDecodeBuffers + 1,
-                    arith::ConstantIndexOp::create(b, bytes));
-    ++numPrefetches;
-  }
-
-  /// A function of X, Vt, S, U and O, and perhaps of the address and bytes of
-  /// what is read next.
+  /// A function of X, Vt, S, U and O.
   func::FuncOp launchDecode(BlastMatmulOp op, const BlastProblem &problem,
                             const BlastDecodeSchedule &schedule,
                             ValueRange operands, StringRef functionName,
@@ -344,17 +271,11 @@ private:
           return buildBlastDecode(kernels, name, problem, schedule);
         });
     SmallVector<Value> arguments;
-    for (unsigned i = 0; i < kNumDecodeBuffers; ++i)
+    for (unsigned i = 0; i < operands.size(); ++i)
       arguments.push_back(launch.getPointer(launch.getOperand(i)));
     int64_t blocks = getBlastDecodeBlocks(problem, schedule);
     arguments.push_back(
         launch.getScratch(getBlastDecodeScratch(problem, schedule), blocks));
-    if (schedule.prefetchesNext) {
-      arguments.push_back(
-          launch.toPointer(launch.getOperand(kNumDecodeBuffers)));
-      arguments.push_back(
-          launch.toInt32(launch.getOperand(kNumDecodeBuffers + 1)));
-    }
     launch.launch(arguments, blocks, isProgrammatic);
     return launch.function;
   }
@@ -545,8 +466,6 @@ private:
     return launch.function;
   }
 
-  /// With `prefetchWeights`, in the order of the program.
-  SmallVector<DecodeLayer> decodeLayers;
   LaunchFunctions functions;
   std::optional<LayerCosts> table;
 };

@@ -55,17 +55,10 @@ LaunchBuilder::LaunchBuilder(
 }
 
 Value LaunchBuilder::getPointer(Value memref) {
-  return toPointer(memref::ExtractAlignedPointerAsIndexOp::create(b, memref));
-}
-
-Value LaunchBuilder::toPointer(Value address) {
-  Value number = arith::IndexCastOp::create(b, b.getI64Type(), address);
+  Value index = memref::ExtractAlignedPointerAsIndexOp::create(b, memref);
+  Value number = arith::IndexCastOp::create(b, b.getI64Type(), index);
   return LLVM::IntToPtrOp::create(b, LLVM::LLVMPointerType::get(b.getContext()),
                                   number);
-}
-
-Value LaunchBuilder::toInt32(Value number) {
-  return arith::IndexCastOp::create(b, b.getI32Type(), number);
 }
 
 Value LaunchBuilder::getSize(Value memref, int64_t dim) {
@@ -164,15 +157,14 @@ func::FuncOp LaunchBuilder::declare(StringRef name, TypeRange arguments,
   return declared;
 }
 
-func::CallOp
-LaunchFunctions::call(ImplicitLocOpBuilder &b, StringRef name,
-                      ValueRange operands,
-                      function_ref<func::FuncOp(StringRef)> create) {
+void LaunchFunctions::call(ImplicitLocOpBuilder &b, StringRef name,
+                           ValueRange operands,
+                           function_ref<func::FuncOp(StringRef)> create) {
   std::string key = name.str();
   llvm::raw_string_ostream stream(key);
   llvm::interleaveComma(operands.getTypes(), stream);
   func::FuncOp &function = functions[key];
   if (!function)
     function = create(name);
-  return func::CallOp::create(b, function, operands);
+  func::CallOp::create(b, function, operands);
 }

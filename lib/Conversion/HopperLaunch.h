@@ -33,9 +33,6 @@ public:
 
   /// The address of a memref's first element, in device memory.
   mlir::Value getPointer(mlir::Value memref);
-  /// An index as a pointer, or as an i32.
-  mlir::Value toPointer(mlir::Value address);
-  mlir::Value toInt32(mlir::Value number);
 
   /// Dimension `dim` as an i64.
   mlir::Value getSize(mlir::Value memref, int64_t dim);
@@ -90,10 +87,9 @@ private:
 class LaunchFunctions {
 public:
   /// Calls the function for such operands, which `create` makes.
-  mlir::func::CallOp
-  call(mlir::ImplicitLocOpBuilder &b, llvm::StringRef name,
-       mlir::ValueRange operands,
-       llvm::function_ref<mlir::func::FuncOp(llvm::StringRef)> create);
+  void call(mlir::ImplicitLocOpBuilder &b, llvm::StringRef name,
+            mlir::ValueRange operands,
+            llvm::function_ref<mlir::func::FuncOp(llvm::StringRef)> create);
 
 private:
   llvm::StringMap<mlir::func::FuncOp> functions;

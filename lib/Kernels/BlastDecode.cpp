@@ -18,10 +18,6 @@
 // A word of the exchange has two values of Z and the number of the launch, in 8
 // bytes that are written and read as one: who reads the number has the values.
 // Each block counts the launches in a word of its own.
-//
-// Memory would have nothing to do from when the last weights have come until
-// the next kernel asks for its own: some of these can be brought to the L2
-// cache.
 
 #include "Structured/Kernels/BlastDecode.h"
 
@@ -69,11 +65,6 @@ static constexpr int64_t kRegisterBudget = 88;
 /// and if not.
 static constexpr int64_t kMaxInputWindow = 8;
 static constexpr int64_t kInputWindow = 4;
-/// What is asked for of the next kernel's weights: as much as memory has time
-/// for until that begins.
-static constexpr int64_t kPrefetchBytes = int64_t(8) << 20;
-/// The unit of the copy engine.
-static constexpr int64_t kCopyBytes = 16;
 /// The most lanes that share a sum of the mix.
 static constexpr int64_t kMaxMixLanes = 16;
 
@@ -104,8 +95,6 @@ struct DecodeShape {
   int64_t chunksPerWarp; // of ranks
 
   int64_t blocks; // the grid
-  /// Whether all loads of weights are issued before the first are used.
-  bool allInFlight;
   int64_t window, inputWindow;
 
   /// Registers of a thread for the Z that it multiplies with.
@@ -152,7 +141,8 @@ DecodeShape::DecodeShape(const BlastProblem &problem,
   chunksPerWarp = divideCeil(divideCeil(problem.rank, kChunk), kWarps);
   blocks = std::max<int64_t>(divideCeil(problem.rank, ranks),
                              blocksPerRow * problem.bOut);
-  allInFlight = getFirstLoads() + 2 * tiles * chunksPerWarp <= kAllInFlight;
+  bool allInFlight =
+      getFirstLoads() + 2 * tiles * chunksPerWarp <= kAllInFlight;
   window = std::min(allInFlight ? kAllInFlight : kMaxWindow,
                     (kRegisterBudget - getExchangeRegisters()) / 4);
   inputWindow = allInFlight ? kMaxInputWindow : kInputWindow;
@@ -216,12 +206,6 @@ int64_t structured::getBlastDecodeBlocks(const BlastProblem &problem,
   return DecodeShape(problem, schedule).blocks;
 }
 
-int64_t
-structured::getBlastDecodePrefetch(const BlastProblem &problem,
-                                   const BlastDecodeSchedule &schedule) {
-  return DecodeShape(problem, schedule).allInFlight ? kPrefetchBytes : 0;
-}
-
 int64_t structured::getBlastDecodeScratch(const BlastProblem &problem,
                                           const BlastDecodeSchedule &schedule) {
   return DecodeShape(problem, schedule).scratchBytes;
@@ -272,8 +256,7 @@ class DecodeBuilder {
 public:
   DecodeBuilder(gpu::GPUModuleOp module, const BlastProblem &problem,
                 const BlastDecodeSchedule &schedule)
-      : module(module), problem(problem),
-        prefetchesNext(schedule.prefetchesNext), shape(problem, schedule),
+      : module(module), problem(problem), shape(problem, schedule),
         b(module.getLoc(), module.getContext()), weights(b, /*invariant=*/true),
         inputs(b, /*invariant=*/false) {}
 
@@ -287,7 +270,6 @@ private:
   void multiplyFirst();
   void mix();
   void receive();
-  void prefetchNext();
   void multiplyLast();
   void reduce();
 
@@ -308,15 +290,12 @@ private:
 
   gpu::GPUModuleOp module;
   const BlastProblem &problem;
-  bool prefetchesNext;
   DecodeShape shape;
   HopperBuilder b;
   LoadStream weights, inputs;
 
   // Arguments.
   Value x, vt, s, u, o, scratch;
-  /// What the next kernel will read, and how many bytes, if that is known.
-  Value next, nextBytes;
   Value shared;
   Value thread, warp, lane;
   /// The lane's row (or token) of an operand, and where the elements that it
@@ -339,21 +318,15 @@ Kernel DecodeBuilder::build(StringRef name) {
   kernel.sharedMemoryBytes = shape.sharedBytes;
 
   constexpr unsigned globalSpace = 1;
-  SmallVector<Type> arguments(6, b.getPointerType(globalSpace));
-  if (prefetchesNext)
-    arguments.append({b.getPointerType(globalSpace), b.getI32Type()});
-  LLVM::LLVMFuncOp function =
-      createKernel(b, module, name, arguments, kThreads);
+  LLVM::LLVMFuncOp function = createKernel(
+      b, module, name, SmallVector<Type>(6, b.getPointerType(globalSpace)),
+      kThreads);
   x = function.getArgument(0);
   vt = function.getArgument(1);
   s = function.getArgument(2);
   u = function.getArgument(3);
   o = function.getArgument(4);
   scratch = function.getArgument(5);
-  if (prefetchesNext) {
-    next = function.getArgument(6);
-    nextBytes = function.getArgument(7);
-  }
 
   shared = getSharedMemory(b, module);
   locate();
@@ -377,8 +350,6 @@ Kernel DecodeBuilder::build(StringRef name) {
   b.syncThreads();
   mix();
   receive();
-  if (prefetchesNext)
-    prefetchNext();
   multiplyLast();
   b.syncThreads();
   reduce();
@@ -714,19 +685,6 @@ void DecodeBuilder::receive() {
       received[first * shape.tokenSets + i].assign(words.begin() + 4 * i,
                                                    words.begin() + 4 * (i + 1));
   }
-}
-
-/// Weights of the next kernel, to the L2 cache: each block a part, when its own
-/// have all been asked for.
-void DecodeBuilder::prefetchNext() {
-  b.ifThen(b.isEqual(thread, 0), [&] {
-    Value size =
-        b.mul(b.ceilDiv(nextBytes, kCopyBytes * shape.blocks), kCopyBytes);
-    Value first = b.min(b.mul(b.blockIdx(), size), nextBytes);
-    Value bytes = b.min(size, b.sub(nextBytes, first));
-    b.ifThen(b.isPositive(bytes),
-             [&] { b.prefetchBulk(b.offset(next, first), bytes); });
-  });
 }
 
 /// The warps' sums for the block's rows, to shared memory as

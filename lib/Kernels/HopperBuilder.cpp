@@ -276,10 +276,6 @@ void HopperBuilder::loadBulk(Value target, Value source, int64_t bytes,
             "r,l,r,r,~{memory}",
             {toInt(target), source, i32(bytes), toInt(barrier)});
 }
-void HopperBuilder::prefetchBulk(Value source, Value bytes) {
-  inlineAsm(Type(), "cp.async.bulk.prefetch.L2.global [$0], $1;",
-            "l,r,~{memory}", {source, bytes});
-}
 void HopperBuilder::storeTile(Value descriptor, Value source,
                               ValueRange coordinates) {
   NVVM::CpAsyncBulkTensorSharedCTAToGlobalOp::create(

@@ -109,8 +109,6 @@ public:
                 Value barrier, Value policy = {});
   /// Brings `bytes` bytes, a multiple of 16, that lie one after the other.
   void loadBulk(Value target, Value source, int64_t bytes, Value barrier);
-  /// Brings them to the L2 cache.
-  void prefetchBulk(Value source, Value bytes);
   void storeTile(Value descriptor, Value source, ValueRange coordinates);
   void commitStores();
   /// Waits until at most `pending` groups of stores have still to read shared

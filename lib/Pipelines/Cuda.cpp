@@ -79,7 +79,6 @@ void structured::buildCudaBufferPipeline(OpPassManager &pm,
   if (isHopper(options) && kernel != BlastKernel::Library) {
     BlastToHopperOptions hopper;
     hopper.multiprocessors = options.multiprocessors;
-    hopper.prefetchWeights = options.prefetchWeights;
     if (kernel == BlastKernel::Auto) {
       hopper.costs = getCosts(options).str();
       hopper.expectedTokens = options.tokens;

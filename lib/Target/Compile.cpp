@@ -86,7 +86,6 @@ LogicalResult Compiler::runPipeline(Half half, const CpuTarget &target) {
     pipelineOptions.multiprocessors = options.multiprocessors;
     pipelineOptions.blastKernel = options.blastKernel;
     pipelineOptions.mergeSiblings = options.mergeSiblings;
-    pipelineOptions.prefetchWeights = options.prefetchWeights;
     pipelineOptions.costs = options.costs;
     pipelineOptions.tokens = options.tokens;
     (half == Half::Tensors ? buildCudaTensorPipeline

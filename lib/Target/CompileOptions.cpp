@@ -80,8 +80,6 @@ llvm::Error structured::setCompileOption(CompileOptions &options,
            [&] { return setInteger(options.multiprocessors, name, value); }},
           {"omp-library", [&] { return setString(options.ompLibrary, value); }},
           {"parallel", [&] { return setBool(options.parallel, name, value); }},
-          {"prefetch-weights",
-           [&] { return setBool(options.prefetchWeights, name, value); }},
           {"ptxas", [&] { return setString(options.ptxas, value); }},
           {"target",
            [&] {

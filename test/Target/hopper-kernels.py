@@ -5,9 +5,6 @@
 # RUN: rm -rf %t && mkdir %t
 # RUN: %python %s > %t/layers.mlir
 # RUN: structured-compile %t/layers.mlir --target=cuda --costs=none --emit=cubin -o %t/layers.cubin --remarks > %t/remarks 2>&1
-# RUN: structured-compile %t/layers.mlir --target=cuda --costs=none --prefetch-weights --emit=cubin -o %t/prefetch.cubin --remarks > %t/prefetch 2>&1
-# RUN: FileCheck %s < %t/prefetch
-# RUN: grep -c "kernel 'blast_decode_[0-9]*': .*; 0 bytes spill stores, 0 bytes spill loads" %t/prefetch | FileCheck %s --check-prefix=DECODE
 # RUN: %python %s fused > %t/fused.mlir
 # RUN: structured-compile %t/fused.mlir --target=cuda --costs=none --blast-kernel=fused --emit=cubin -o %t/fused.cubin --remarks >> %t/remarks 2>&1
 # RUN: %python %s whole > %t/whole.mlir

@@ -85,13 +85,6 @@ int main(int argc, char **argv) {
           "Make one layer of dense layers that share their input, on a GPU "
           "(default: true)"),
       cl::location(options.mergeSiblings), cl::init(true), cl::cat(category));
-  cl::opt<bool, true> prefetchWeights(
-      "prefetch-weights",
-      cl::desc(
-          "Bring weights of the next BLAST layer for few tokens to a GPU's "
-          "L2 cache (default: false)"),
-      cl::location(options.prefetchWeights), cl::init(false),
-      cl::cat(category));
   cl::opt<std::string, true> costs(
       "costs",
       cl::desc("Measured times by which layers whose structure does not pay "

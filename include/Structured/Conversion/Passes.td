@@ -863,12 +863,6 @@ def BlastToHopper : Pass<"structured-blast-to-hopper", "::mlir::ModuleOp"> {
     factors are parameters the kernel is launched programmatically: it reads
     them while the kernel before it is still running.
 
-    With `prefetch-weights` the kernel brings up to 8 MiB of the Vt of the next
-    such layer, if one follows in the same block, to the L2 cache when its own
-    weights have been asked for. It does not if it has more than about 17 MB of
-    weights itself, or if the ops in between use more than 16 MiB, or buffers of
-    unknown size.
-
     Before:
 
     ```mlir
@@ -940,9 +934,8 @@ def BlastToHopper : Pass<"structured-blast-to-hopper", "::mlir::ModuleOp"> {
     ```
 
     The examples are run in test/Conversion/BlastToHopper/basic.mlir, whole.mlir,
-    exchange.mlir, decode.mlir and, for `prefetch-weights`, prefetch.mlir. A layer
-    that no kernel can take is left for `structured-matmuls-to-cublas`, with a
-    remark that says why.
+    exchange.mlir and decode.mlir. A layer that no kernel can take is left for
+    `structured-matmuls-to-cublas`, with a remark that says why.
   }];
   let options = [
     Option<"minTokens", "min-tokens", "int64_t", /*default=*/"256",
@@ -961,8 +954,6 @@ def BlastToHopper : Pass<"structured-blast-to-hopper", "::mlir::ModuleOp"> {
            "apply">,
     Option<"maxDecodeTokens", "max-decode-tokens", "int64_t", /*default=*/"16",
            "Tokens up to which one kernel computes the layer, at most 16">,
-    Option<"prefetchWeights", "prefetch-weights", "bool", /*default=*/"false",
-           "Bring weights of the next layer for few tokens to the L2 cache">,
     Option<"costs", "costs", "std::string", /*default=*/"\"\"",
            "Table of measured times by which layers of more tokens get the "
            "fastest kernels, or none, instead of by `min-tokens`, "
@@ -980,11 +971,7 @@ def BlastToHopper : Pass<"structured-blast-to-hopper", "::mlir::ModuleOp"> {
     "::mlir::LLVM::LLVMDialect", "::mlir::memref::MemRefDialect",
     "::mlir::NVVM::NVVMDialect", "::mlir::scf::SCFDialect"
   ];
-  let statistics = [
-    Statistic<"numLayers", "num-layers", "Layers lowered">,
-    Statistic<"numPrefetches", "num-prefetches",
-              "Kernels that bring weights of the next layer to the L2 cache">
-  ];
+  let statistics = [Statistic<"numLayers", "num-layers", "Layers lowered">];
 }
 
 def BsrToHopper : Pass<"structured-bsr-to-hopper", "::mlir::ModuleOp"> {

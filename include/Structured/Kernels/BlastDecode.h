@@ -29,8 +29,6 @@ struct BlastDecodeSchedule {
   int64_t tokens = 1;
   /// Multiprocessors, and so the most thread blocks that run at the same time.
   int64_t multiprocessors = 132;
-  /// Whether it brings weights of the next kernel to the L2 cache.
-  bool prefetchesNext = false;
 };
 
 /// Why the kernel cannot be built; nullopt if it can. Block and rank sizes must
@@ -44,12 +42,6 @@ checkBlastDecode(const BlastProblem &problem,
 int64_t getBlastDecodeBlocks(const BlastProblem &problem,
                              const BlastDecodeSchedule &schedule);
 
-/// The bytes of the next kernel's weights that the kernel should bring to the
-/// L2 cache, at most; 0 for a layer that is so large that its own weights are
-/// still to be asked for when there would be time.
-int64_t getBlastDecodePrefetch(const BlastProblem &problem,
-                               const BlastDecodeSchedule &schedule);
-
 /// Bytes of the memory in which the blocks exchange Z.
 int64_t getBlastDecodeScratch(const BlastProblem &problem,
                               const BlastDecodeSchedule &schedule);
@@ -60,9 +52,7 @@ int64_t getBlastDecodeScratch(const BlastProblem &problem,
 ///
 /// Arguments: pointers to X [tokens, n], Vt [b_in, r, q], S [b_out, b_in, r],
 /// U [b_out, p, r], O [tokens, m] and the scratch memory, all contiguous and
-/// aligned to 16 bytes; and with `prefetchesNext` a pointer to memory that the
-/// next kernel will read, and the number of its bytes (i32), a multiple of 16
-/// or 0, which are brought to the L2 cache.
+/// aligned to 16 bytes.
 ///
 /// The scratch memory must be zero before the first launch. Launches leave in
 /// it what the next one needs, so that neither arguments nor memory have to

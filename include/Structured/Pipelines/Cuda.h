@@ -58,11 +58,6 @@ struct CudaPipelineOptions : mlir::PassPipelineOptions<CudaPipelineOptions> {
       *this, "merge-siblings",
       llvm::cl::desc("Make one layer of dense layers that share their input"),
       llvm::cl::init(true)};
-  Option<bool> prefetchWeights{
-      *this, "prefetch-weights",
-      llvm::cl::desc("Bring weights of the next BLAST layer for few tokens to "
-                     "the L2 cache"),
-      llvm::cl::init(false)};
   Option<BlastKernel> blastKernel{
       *this, "blast-kernel",
       llvm::cl::desc("How BLAST layers are computed, where that is possible"),

@@ -63,8 +63,6 @@ struct CompileOptions {
   BlastKernel blastKernel = BlastKernel::Auto;
   /// Make one layer of dense layers that share their input, on a GPU.
   bool mergeSiblings = true;
-  /// Bring weights of the next BLAST layer for few tokens to a GPU's L2 cache.
-  bool prefetchWeights = false;
   /// Measured times by which layers whose structure does not pay become dense:
   /// "none", a built-in table's name, a file, or "auto", the target's.
   std::string costs = "auto";

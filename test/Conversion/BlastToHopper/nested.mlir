@@ -1,5 +1,4 @@
 // RUN: structured-opt %s --mlir-disable-threading --pass-pipeline="builtin.module(builtin.module(structured-blast-to-hopper))" | FileCheck %s
-// RUN: structured-opt %s --mlir-disable-threading --pass-pipeline="builtin.module(builtin.module(structured-blast-to-hopper{prefetch-weights}))" | FileCheck %s
 
 // One pass runs on two modules, one after the other: each has a function and a kernel of its own.
 

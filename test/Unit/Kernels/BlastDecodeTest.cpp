@@ -137,26 +137,6 @@ TEST_F(BlastDecodeTest, GridAndScratch) {
                 processors);
 }
 
-// Where all loads of a thread are in flight there is time for the next
-// kernel's.
-TEST_F(BlastDecodeTest, PrefetchesIfItsOwnWeightsAreOnTheirWay) {
-  EXPECT_EQ(getBlastDecodePrefetch(getProblem(), {1, 132}), 8 << 20);
-  EXPECT_EQ(getBlastDecodePrefetch(getProblem(3072, 768, 2, 2, 304), {4, 132}),
-            8 << 20);
-  EXPECT_EQ(
-      getBlastDecodePrefetch(getProblem(11008, 4096, 4, 4, 1488), {1, 132}), 0);
-  EXPECT_EQ(
-      getBlastDecodePrefetch(getProblem(4096, 4096, 2, 2, 2048), {1, 132}), 0);
-
-  buildBlastDecode(kernels, "decode", getProblem(),
-                   {1, 132, /*prefetchesNext=*/true});
-  ASSERT_TRUE(succeeded(verify(*module)));
-  auto function = kernels.lookupSymbol<LLVM::LLVMFuncOp>("decode");
-  EXPECT_EQ(function.getNumArguments(), 8u);
-  // One thread asks for the block's part.
-  EXPECT_EQ(countInstructions("cp.async.bulk.prefetch.L2"), 1);
-}
-
 TEST_F(BlastDecodeTest, ReadsTheWeightsOnce) {
   Kernel kernel = buildBlastDecode(kernels, "decode", getProblem(), {1, 132});
   ASSERT_TRUE(succeeded(verify(*module)));
@@ -172,7 +152,6 @@ TEST_F(BlastDecodeTest, ReadsTheWeightsOnce) {
   // Two chunks of Z, two words in an instruction.
   EXPECT_EQ(countInstructions("ld.relaxed.gpu"), 4);
   EXPECT_EQ(countInstructions("st.relaxed.gpu"), 1);
-  EXPECT_EQ(countInstructions("prefetch"), 0);
   // No condition is computed for weights where all are there.
   kernels.walk([](LLVM::InlineAsmOp op) {
     if (op.getAsmString().contains("ld.global.nc"))
