@@ -83,12 +83,14 @@ def shapes(cell: dict) -> dict[str, list[int]]:
 def make_cells(options: argparse.Namespace) -> list[dict]:
     cells = []
     for tokens, (m, n) in itertools.product(options.tokens, options.sizes):
-        cells.append({"T": tokens, "m": m, "n": n, "b": 0, "r": 0, "keep": 1.0})
-        cells += [{"T": tokens, "m": m, "n": n, "b": b, "r": rank(m, n, b, keep), "keep": keep}
-                  for keep, b in itertools.product(options.keep, options.blocks)]
+        cells.append({"T": tokens, "m": m, "n": n, "b": 0, "r": 0, "keep": 1.0, "kernel": "auto"})
+        cells += [{"T": tokens, "m": m, "n": n, "b": b, "r": rank(m, n, b, keep), "keep": keep,
+                   "kernel": kernel}
+                  for keep, b, kernel in itertools.product(options.keep, options.blocks,
+                                                           options.kernels)]
     for cell in cells:
         cell["chain"] = options.chain
-        cell["name"] = "T{T}-{m}x{n}-b{b}-r{r}-{chain}".format(**cell)
+        cell["name"] = "T{T}-{m}x{n}-b{b}-r{r}-{chain}-{kernel}".format(**cell)
     return cells
 
 
@@ -102,8 +104,9 @@ def compile_cells(cells: list[dict], options: argparse.Namespace) -> None:
         write_text(source, model(cell))
         weights = source.with_suffix(".in.safetensors")
         write_zeros(weights, shapes(cell))
-        subprocess.run([find_tool("structured-compile"), source, "--target=cuda", "--costs=none", "--weights",
-                        weights, "-o", target], check=True)
+        subprocess.run([find_tool("structured-compile"), source, "--target=cuda", "--costs=none",
+                        f"--blast-kernel={cell['kernel']}", "--weights", weights, "-o", target],
+                       check=True)
         weights.unlink()
         # Made again, with numbers in it, where the module runs.
         target.with_suffix(".safetensors").unlink()
@@ -196,9 +199,13 @@ def run_cells(cells: list[dict], options: argparse.Namespace) -> list[dict]:
                 graphs.append(module.capture(x))
             layer.cell["error"] = error
             name = layer.cell["name"]
-            calls[name, "ours"] = (stream, lambda i, graphs=graphs, stream=stream:
-                                   graphs[i].launch(stream=stream.cuda_stream), len(graphs))
-            for rival, function in layer.rivals(options).items():
+            kernel = layer.cell["kernel"]
+            calls[name, "ours" if kernel == "auto" else f"ours:{kernel}"] = (
+                stream, lambda i, graphs=graphs, stream=stream:
+                graphs[i].launch(stream=stream.cuda_stream), len(graphs))
+            # The others do not depend on it.
+            rivals = layer.rivals(options) if kernel in ("auto", options.kernels[0]) else {}
+            for rival, function in rivals.items():
                 calls[name, rival] = (stream, replay(function, len(layer.sets), stream),
                                       len(layer.sets))
         times = {key: seconds / options.chain
@@ -213,7 +220,7 @@ def run_cells(cells: list[dict], options: argparse.Namespace) -> list[dict]:
                     records.append(cell | {
                         "who": who, "us": seconds * 1e6, "dense_us": best_dense * 1e6,
                         "tflops": 2 * multiply_adds / seconds / 1e12})
-                    print("{name:30} {who:14} {us:9.2f} us  {tflops:6.0f} TFLOP/s  {speedup:5.2f} x dense"
+                    print("{name:36} {who:14} {us:9.2f} us  {tflops:6.0f} TFLOP/s  {speedup:5.2f} x dense"
                           .format(**records[-1], speedup=best_dense / seconds), flush=True)
         write_json(options.out / "results.json", records)
         del layers, calls
@@ -272,6 +279,8 @@ def main() -> int:
     parser.add_argument("--tokens", type=int, nargs="+", default=[1024, 4096])
     parser.add_argument("--sizes", type=size, nargs="+", default=[(4096, 4096)], metavar="MxN")
     parser.add_argument("--blocks", type=int, nargs="+", default=[2, 4, 8, 16])
+    parser.add_argument("--kernels", nargs="+", default=["auto"], metavar="NAME",
+                        help="ways of computing BLAST, as structured-compile --blast-kernel")
     parser.add_argument("--keep", type=float, nargs="+", default=[0.5])
     parser.add_argument("--chain", type=int, default=1,
                         help="layers of a module, applied in turn; they must be square then")
