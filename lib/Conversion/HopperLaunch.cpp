@@ -38,6 +38,26 @@ static gpu::GPUModuleOp getHopperKernels(ModuleOp module, std::string &name) {
   return kernels;
 }
 
+/// A function of the runtime's.
+static func::FuncOp declare(ModuleOp module, StringRef name,
+                            TypeRange arguments, TypeRange results) {
+  if (auto declared = module.lookupSymbol<func::FuncOp>(name))
+    return declared;
+  OpBuilder builder = OpBuilder::atBlockEnd(module.getBody());
+  auto declared =
+      func::FuncOp::create(builder, module.getLoc(), name,
+                           builder.getFunctionType(arguments, results));
+  declared.setPrivate();
+  return declared;
+}
+
+void structured::makeNextLaunchProgrammatic(ImplicitLocOpBuilder &b,
+                                            ModuleOp module) {
+  Value flags = arith::ConstantIntOp::create(b, kProgrammatic, 32);
+  func::FuncOp next = declare(module, kNextLaunch, flags.getType(), {});
+  func::CallOp::create(b, next, flags);
+}
+
 LaunchBuilder::LaunchBuilder(
     ModuleOp module, Location loc, StringRef name, ValueRange operands,
     Type elementType,
@@ -76,8 +96,9 @@ Value LaunchBuilder::getTensorMap(Value memref, std::array<Value, 3> sizes,
   for (int64_t size : box)
     arguments.push_back(int32(size));
   arguments.push_back(int32(kSwizzle128));
-  func::FuncOp encode = declare(kTensorMap, ValueRange(arguments).getTypes(),
-                                arguments.front().getType());
+  func::FuncOp encode =
+      declare(module, kTensorMap, ValueRange(arguments).getTypes(),
+              arguments.front().getType());
   return func::CallOp::create(b, encode, arguments).getResult(0);
 }
 
@@ -91,7 +112,7 @@ Value LaunchBuilder::getRanksMap(Value memref, int64_t rank,
 void LaunchBuilder::launch(SmallVector<Value> arguments, Value tokens,
                            int64_t rows, int64_t tilesPerRow,
                            std::optional<int64_t> maxBlocks) {
-  func::FuncOp count = declare(kMultiprocessors, {}, b.getI32Type());
+  func::FuncOp count = declare(module, kMultiprocessors, {}, b.getI32Type());
   Value multiprocessors = arith::IndexCastOp::create(
       b, b.getIndexType(),
       func::CallOp::create(b, count, ValueRange()).getResult(0));
@@ -110,17 +131,16 @@ Value LaunchBuilder::getScratch(int64_t bytes, int64_t blocks) {
   module.walk(
       [&](func::CallOp call) { number += call.getCallee() == kScratch; });
   SmallVector<Value> arguments{int64(number), int64(bytes), int32(blocks)};
-  func::FuncOp scratch = declare(kScratch, ValueRange(arguments).getTypes(),
-                                 LLVM::LLVMPointerType::get(b.getContext()));
+  func::FuncOp scratch =
+      declare(module, kScratch, ValueRange(arguments).getTypes(),
+              LLVM::LLVMPointerType::get(b.getContext()));
   return func::CallOp::create(b, scratch, arguments).getResult(0);
 }
 
 void LaunchBuilder::launch(ArrayRef<Value> arguments, int64_t blocks,
                            bool isProgrammatic) {
-  if (isProgrammatic) {
-    func::FuncOp next = declare(kNextLaunch, b.getI32Type(), {});
-    func::CallOp::create(b, next, int32(kProgrammatic));
-  }
+  if (isProgrammatic)
+    makeNextLaunchProgrammatic(b, module);
   launch(arguments, index(blocks));
 }
 
@@ -143,18 +163,6 @@ Value LaunchBuilder::int64(int64_t value) {
 }
 Value LaunchBuilder::int32(int64_t value) {
   return arith::ConstantIntOp::create(b, value, 32);
-}
-
-func::FuncOp LaunchBuilder::declare(StringRef name, TypeRange arguments,
-                                    TypeRange results) {
-  if (auto declared = module.lookupSymbol<func::FuncOp>(name))
-    return declared;
-  OpBuilder builder = OpBuilder::atBlockEnd(module.getBody());
-  auto declared =
-      func::FuncOp::create(builder, module.getLoc(), name,
-                           builder.getFunctionType(arguments, results));
-  declared.setPrivate();
-  return declared;
 }
 
 void LaunchFunctions::call(ImplicitLocOpBuilder &b, StringRef name,

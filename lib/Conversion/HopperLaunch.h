@@ -17,6 +17,11 @@
 
 namespace structured {
 
+/// Lets the kernel that is launched next begin before the one in front of it
+/// has ended (programmatic dependent launch).
+void makeNextLaunchProgrammatic(mlir::ImplicitLocOpBuilder &b,
+                                mlir::ModuleOp module);
+
 /// Builds a kernel, and a function that launches it on the buffers that it is
 /// given.
 class LaunchBuilder {
@@ -71,8 +76,6 @@ public:
   mlir::func::FuncOp function;
 
 private:
-  mlir::func::FuncOp declare(llvm::StringRef name, mlir::TypeRange arguments,
-                             mlir::TypeRange results);
   mlir::Value index(int64_t value);
   void launch(mlir::ValueRange arguments, mlir::Value blocks);
 

@@ -35,6 +35,15 @@ static bool isHopper(const CudaPipelineOptions &options) {
   return StringRef(options.chip).starts_with("sm_90a");
 }
 
+/// Whether the chip has programmatic dependent launch.
+static bool canOverlapLaunches(const CudaPipelineOptions &options) {
+  constexpr int64_t minCapability = 90;
+  int64_t capability = 0;
+  StringRef number = options.chip;
+  return number.consume_front("sm_") &&
+         !number.consumeInteger(10, capability) && capability >= minCapability;
+}
+
 /// The table that `costs` means for the chip; empty: none.
 static StringRef getCosts(const CudaPipelineOptions &options) {
   StringRef costs = options.costs.getValue();
@@ -126,6 +135,8 @@ void structured::buildCudaBufferPipeline(OpPassManager &pm,
   pm.addPass(createLowerAffinePass());
   pm.addPass(arith::createArithExpandOpsPass());
   pm.addNestedPass<func::FuncOp>(createGpuAsyncRegionPass());
+  if (canOverlapLaunches(options))
+    pm.addPass(createOverlapLaunches());
   pm.addPass(createSCFToControlFlowPass());
   addCleanup(pm);
 

@@ -1252,6 +1252,48 @@ def DeduplicateKernels
   ];
 }
 
+def OverlapLaunches : Pass<"structured-overlap-launches", "::mlir::ModuleOp"> {
+  let summary = "let kernels begin before those in front of them have ended";
+  let description = [{
+    Makes each launch of a kernel (`gpu.func`) of the module programmatic: the
+    kernel may begin as soon as all thread blocks of the one in front of it have
+    begun, and waits until that one has ended before it reads or writes
+    anything. So launching it, and what else a kernel does before it begins,
+    takes place meanwhile. All threads wait, so that a kernel that has ended
+    has seen the end of all before it. A kernel that is launched otherwise, by a
+    library, begins when the one in front of it has ended, as ever.
+
+    Needs compute capability 9.0.
+
+    Before:
+
+    ```mlir
+    gpu.launch_func @kernels::@a blocks in … threads in … args(%x : …)
+    ```
+
+    After:
+
+    ```mlir
+    func.call @structuredCudaNextLaunch(%c1_i32) : (i32) -> ()
+    gpu.launch_func @kernels::@a blocks in … threads in … args(%x : …)
+
+    gpu.func @a(%x : …) kernel {
+      nvvm.griddepcontrol launch_dependents
+      nvvm.griddepcontrol wait
+      …
+    ```
+
+    The example is run in test/Conversion/OverlapLaunches/basic.mlir.
+  }];
+  let dependentDialects = [
+    "::mlir::arith::ArithDialect", "::mlir::func::FuncDialect",
+    "::mlir::gpu::GPUDialect", "::mlir::NVVM::NVVMDialect"
+  ];
+  let statistics = [
+    Statistic<"numLaunches", "num-launches", "Launches made programmatic">
+  ];
+}
+
 def BuffersToGpu : Pass<"structured-buffers-to-gpu", "::mlir::func::FuncOp"> {
   let summary = "allocate buffers in the device's memory";
   let description = [{
