@@ -47,6 +47,10 @@ static constexpr int64_t kPointThreads = 128;
 static constexpr int64_t kMaxRowThreads = 256;
 /// Most chunks of a row that a thread holds in registers.
 static constexpr int64_t kMaxHeldChunks = 8;
+/// From so many rows on a row has as few threads as can hold it: there are
+/// enough rows to keep the GPU busy, and what a thread does once for each row
+/// is done less often.
+static constexpr int64_t kManyRows = 4096;
 static constexpr int64_t kWarpSize = 32;
 /// The gpu.module of the kernels.
 static constexpr llvm::StringLiteral kModuleName = "kernels";
@@ -639,6 +643,7 @@ private:
   using Held = SmallVector<SmallVector<Value>>;
 
   std::optional<int64_t> getInnerSize(Member &member);
+  bool hasManyRows();
   void chooseShape();
   void prepareShared(SmallVectorImpl<MemRefType> &types);
   void emitMember(LocBuilder &b, Member &member);
@@ -715,6 +720,17 @@ std::optional<int64_t> RowKernel::getInnerSize(Member &member) {
   return size;
 }
 
+/// Whether it is known that there are many.
+bool RowKernel::hasManyRows() {
+  Member &member = members.front();
+  int64_t rows = 1;
+  for (unsigned dim : member.rowDims)
+    if (ShapedType::isDynamic(member.view.sizes[dim]) ||
+        llvm::MulOverflow(rows, member.view.sizes[dim], rows))
+      return false;
+  return rows >= kManyRows;
+}
+
 /// Chooses the number of threads, and whether a thread holds its share of a row
 /// in registers: if all ops have the same loops inside the row, of known sizes
 /// that threads divide.
@@ -745,15 +761,14 @@ void RowKernel::chooseShape() {
       kMaxRowThreads, llvm::alignTo(std::max<int64_t>(chunks, 1), kWarpSize));
   if (!uniform || chunks % kWarpSize != 0)
     return;
-  for (int64_t candidate = threads; candidate >= kWarpSize;
-       candidate -= kWarpSize)
-    if (chunks % candidate == 0) {
-      if (chunks / candidate > kMaxHeldChunks)
-        return;
-      threads = candidate;
-      heldChunks = chunks / candidate;
-      return;
-    }
+  SmallVector<int64_t> candidates;
+  for (int64_t count = kWarpSize; count <= threads; count += kWarpSize)
+    if (chunks % count == 0 && chunks / count <= kMaxHeldChunks)
+      candidates.push_back(count);
+  if (candidates.empty())
+    return;
+  threads = hasManyRows() ? candidates.front() : candidates.back();
+  heldChunks = chunks / threads;
 }
 
 /// One array for each reduction, with an element for each warp.
@@ -1368,12 +1383,10 @@ private:
     if (innerSize != 1 &&
         (!innerSize != !rowSize || (innerSize && *innerSize > *rowSize)))
       return false;
-    // Loads from other buffers in the body would need an analysis of theirs.
-    bool loads = false;
-    last.getBlock()->walk([&](Operation *op) {
-      loads |= !isMemoryEffectFree(op) && !isa<linalg::YieldOp>(op);
-    });
-    if (loads)
+    if (!hasIndependentLoads(last, ops) ||
+        !llvm::all_of(ops.drop_back(), [&](LinalgOp other) {
+          return hasIndependentLoads(other, last);
+        }))
       return false;
     for (LinalgOp other : ops.drop_back()) {
       std::optional<SmallVector<unsigned>> otherDims =
@@ -1388,6 +1401,24 @@ private:
           return false;
     }
     return true;
+  }
+
+  /// Whether all that the op's body does to memory is to load from buffers that
+  /// none of `writers` writes.
+  static bool hasIndependentLoads(LinalgOp op, ArrayRef<LinalgOp> writers) {
+    WalkResult result = op.getBlock()->walk([&](Operation *inner) {
+      if (isMemoryEffectFree(inner) || isa<linalg::YieldOp>(inner))
+        return WalkResult::advance();
+      auto load = dyn_cast<memref::LoadOp>(inner);
+      bool isIndependent =
+          load && llvm::none_of(writers, [&](LinalgOp writer) {
+            return llvm::any_of(writer.getDpsInits(), [&](Value init) {
+              return mayAlias(load.getMemRef(), init);
+            });
+          });
+      return isIndependent ? WalkResult::advance() : WalkResult::interrupt();
+    });
+    return !result.wasInterrupted();
   }
 
   /// Whether it is known that all of `ops` have the same rows: by their sizes,

@@ -158,3 +158,94 @@ func.func @transposed(%x: memref<64x64xf32>, %s: memref<64xf32>, %y: memref<64x6
   }
   return
 }
+
+// -----
+
+#ij = affine_map<(i, j) -> (i, j)>
+#i = affine_map<(i, j) -> (i)>
+
+// A mask that is computed from a number in memory is part of the kernel: none of
+// its ops writes there.
+
+// CHECK-LABEL: func.func @mask
+// CHECK-COUNT-1: gpu.launch {{.*}}function(@rows)
+// CHECK: memref.load %{{.*}}[%c0] : memref<1xi64>
+// CHECK: arith.cmpi ule
+// CHECK: arith.maximumf
+// CHECK-NOT: gpu.launch
+// CHECK: return
+
+// PLAIN-LABEL: func.func @mask
+// PLAIN: function(@elementwise)
+// PLAIN: function(@elementwise)
+// PLAIN: function(@rows)
+func.func @mask(%x: memref<12x128xf32>, %position: memref<1xi64>, %y: memref<12xf32>) {
+  %minus = arith.constant 0xFF800000 : f32
+  %m = memref.alloc() : memref<12x128xf32>
+  linalg.generic {indexing_maps = [#ij, #ij], iterator_types = ["parallel", "parallel"]}
+      ins(%x : memref<12x128xf32>) outs(%m : memref<12x128xf32>) {
+  ^bb0(%a: f32, %out: f32):
+    %j = linalg.index 1 : index
+    %c0 = arith.constant 0 : index
+    %first = memref.load %position[%c0] : memref<1xi64>
+    %last = arith.index_cast %first : i64 to index
+    %seen = arith.cmpi ule, %j, %last : index
+    %r = arith.select %seen, %a, %minus : f32
+    linalg.yield %r : f32
+  }
+  linalg.fill ins(%minus : f32) outs(%y : memref<12xf32>)
+  linalg.generic {indexing_maps = [#ij, #i], iterator_types = ["parallel", "reduction"]}
+      ins(%m : memref<12x128xf32>) outs(%y : memref<12xf32>) {
+  ^bb0(%a: f32, %out: f32):
+    %r = arith.maximumf %a, %out : f32
+    linalg.yield %r : f32
+  }
+  return
+}
+
+// -----
+
+#ij = affine_map<(i, j) -> (i, j)>
+#i = affine_map<(i, j) -> (i)>
+
+// An op that reads elements of other rows of what an op of the kernel writes
+// stays apart, also if it comes before that one.
+
+// CHECK-LABEL: func.func @other_rows
+// CHECK: gpu.launch {{.*}}function(@elementwise)
+// CHECK: gpu.launch {{.*}}function(@rows)
+// CHECK: gpu.launch {{.*}}function(@elementwise)
+// CHECK: return
+func.func @other_rows(%x: memref<12x128xf32>, %y: memref<12xf32>, %z: memref<12x128xf32>) {
+  %minus = arith.constant 0xFF800000 : f32
+  %m = memref.alloc() : memref<12x128xf32>
+  %largest = memref.alloc() : memref<12xf32>
+  linalg.generic {indexing_maps = [#ij, #ij], iterator_types = ["parallel", "parallel"]}
+      ins(%x : memref<12x128xf32>) outs(%m : memref<12x128xf32>) {
+  ^bb0(%a: f32, %out: f32):
+    %c0 = arith.constant 0 : index
+    %old = memref.load %largest[%c0] : memref<12xf32>
+    %r = arith.addf %a, %old : f32
+    linalg.yield %r : f32
+  }
+  linalg.fill ins(%minus : f32) outs(%largest : memref<12xf32>)
+  linalg.generic {indexing_maps = [#ij, #i], iterator_types = ["parallel", "reduction"]}
+      ins(%m : memref<12x128xf32>) outs(%largest : memref<12xf32>) {
+  ^bb0(%a: f32, %out: f32):
+    %r = arith.maximumf %a, %out : f32
+    linalg.yield %r : f32
+  }
+  linalg.generic {indexing_maps = [#ij, #ij], iterator_types = ["parallel", "parallel"]}
+      ins(%m : memref<12x128xf32>) outs(%z : memref<12x128xf32>) {
+  ^bb0(%a: f32, %out: f32):
+    %j = linalg.index 0 : index
+    %c1 = arith.constant 1 : index
+    %c12 = arith.constant 12 : index
+    %after = arith.addi %j, %c1 : index
+    %next = arith.remui %after, %c12 : index
+    %largest_after = memref.load %largest[%next] : memref<12xf32>
+    %r = arith.subf %a, %largest_after : f32
+    linalg.yield %r : f32
+  }
+  return
+}
