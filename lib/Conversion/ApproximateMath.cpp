@@ -21,11 +21,13 @@ using namespace structured;
 namespace {
 struct ApproximateMath
     : structured::impl::ApproximateMathBase<ApproximateMath> {
+  using ApproximateMathBase::ApproximateMathBase;
+
   void runOnOperation() override {
     // Those whose error is a few units in the last place over the whole range.
-    auto isAccurate = [](StringRef name) {
+    auto isAccurate = [&](StringRef name) {
       return name == math::ErfOp::getOperationName() ||
-             name == math::ExpOp::getOperationName() ||
+             (exp && name == math::ExpOp::getOperationName()) ||
              name == math::TanhOp::getOperationName() ||
              name == math::LogOp::getOperationName();
     };

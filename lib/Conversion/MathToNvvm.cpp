@@ -38,6 +38,36 @@ static bool isNarrow(Type type) {
   return isa<FloatType>(type) && type.getIntOrFloatBitWidth() < 32;
 }
 
+static Value callIntrinsic(ImplicitLocOpBuilder &b, StringRef name,
+                           ValueRange operands) {
+  return LLVM::CallIntrinsicOp::create(b, operands.front().getType(),
+                                       b.getStringAttr(name), operands)
+      .getResult(0);
+}
+
+/// exp of an f32 (the pass's description has the method).
+static Value createExp(ImplicitLocOpBuilder &b, Value x) {
+  auto constant = [&](float value) -> Value {
+    return arith::ConstantOp::create(b, b.getF32FloatAttr(value));
+  };
+  auto fma = [&](Value x, Value y, Value z) {
+    return callIntrinsic(b, "llvm.fma", {x, y, z});
+  };
+  // log2(e) as the sum of two numbers, and what is left of ln(2).
+  constexpr float log2E = 1.44269502f, log2ERest = 1.92596303e-8f;
+  constexpr float ln2 = 0.693147182f;
+  // Beyond these exp is 0 and infinite. Infinities would give NaN.
+  constexpr float least = -104.0f, largest = 89.0f;
+  x = arith::MaximumFOp::create(b, x, constant(least));
+  x = arith::MinimumFOp::create(b, x, constant(largest));
+  Value t = arith::MulFOp::create(b, x, constant(log2E));
+  Value rest = fma(x, constant(log2E), arith::NegFOp::create(b, t));
+  rest = fma(x, constant(log2ERest), rest);
+  Value delta = arith::MulFOp::create(b, rest, constant(ln2));
+  Value power = callIntrinsic(b, "llvm.nvvm.ex2.approx.ftz.f32", t);
+  return fma(power, delta, power);
+}
+
 namespace {
 struct MathToNvvm : structured::impl::MathToNvvmBase<MathToNvvm> {
   void runOnOperation() override {
@@ -49,6 +79,16 @@ struct MathToNvvm : structured::impl::MathToNvvmBase<MathToNvvm> {
     for (Operation *op : ops)
       if (failed(lower(op)))
         return signalPassFailure();
+    // After the functions, which may have quotients.
+    getOperation()->walk([&](arith::DivFOp op) {
+      if (!op.getType().isF32())
+        return;
+      ImplicitLocOpBuilder b(op.getLoc(), op);
+      op.replaceAllUsesWith(
+          callIntrinsic(b, "llvm.nvvm.div.full", op.getOperands()));
+      op.erase();
+      ++numLowered;
+    });
   }
 
   LogicalResult lower(Operation *op) {
@@ -58,17 +98,17 @@ struct MathToNvvm : structured::impl::MathToNvvmBase<MathToNvvm> {
             math::CtPopOp>(op))
       return success(); // convert-math-to-llvm's
     StringRef intrinsic = getIntrinsic(op);
-    if (intrinsic.empty() || !isa<FloatType>(type))
-      return refuse(op);
     Type computed = isNarrow(type) ? Type(b.getF32Type()) : type;
+    bool isExp = isa<math::ExpOp>(op) && computed.isF32();
+    if ((intrinsic.empty() && !isExp) || !isa<FloatType>(type))
+      return refuse(op);
     SmallVector<Value> operands;
     for (Value operand : op->getOperands())
       operands.push_back(computed == type
                              ? operand
                              : arith::ExtFOp::create(b, computed, operand));
-    Value result = LLVM::CallIntrinsicOp::create(
-                       b, computed, b.getStringAttr(intrinsic), operands)
-                       .getResult(0);
+    Value result = isExp ? createExp(b, operands.front())
+                         : callIntrinsic(b, intrinsic, operands);
     if (isa<math::RsqrtOp>(op)) {
       Value one = arith::ConstantOp::create(b, b.getFloatAttr(computed, 1.0));
       result = arith::DivFOp::create(b, one, result);

@@ -116,7 +116,9 @@ void structured::buildCudaBufferPipeline(OpPassManager &pm,
   linalg.fuse = options.fuse;
   pm.addPass(createLinalgToGpu(linalg));
   addCleanup(pm);
-  pm.addPass(createApproximateMath());
+  ApproximateMathOptions math;
+  math.exp = false;
+  pm.addPass(createApproximateMath(math));
   pm.addPass(createGpuLaunchSinkIndexComputationsPass());
   pm.addPass(createGpuKernelOutliningPass());
   addCleanup(pm);

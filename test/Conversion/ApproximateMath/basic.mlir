@@ -1,10 +1,14 @@
 // RUN: structured-opt %s --structured-approximate-math | FileCheck %s
+// RUN: structured-opt %s --structured-approximate-math=exp=false | FileCheck %s --check-prefix=EXP
 
 // CHECK-LABEL: func @vectors
 // CHECK-NOT: math.exp
 // CHECK-NOT: math.erf
 // CHECK: math.floor
 // CHECK: math.fma
+// EXP-LABEL: func @vectors
+// EXP: math.exp %{{.*}} : vector<8xf32>
+// EXP-NOT: math.erf
 func.func @vectors(%x: vector<8xf32>) -> (vector<8xf32>, vector<8xf32>) {
   %0 = math.exp %x : vector<8xf32>
   %1 = math.erf %x : vector<8xf32>

@@ -5,7 +5,7 @@ gpu.module @kernels {
   gpu.func @main(%x: f32, %h: f16, %d: f64, %i: i32) {
     // CHECK: %[[R:.*]] = llvm.call_intrinsic "llvm.sqrt"(%{{.*}}) : (f32) -> f32
     // CHECK: %[[ONE:.*]] = arith.constant 1.000000e+00 : f32
-    // CHECK: arith.divf %[[ONE]], %[[R]] : f32
+    // CHECK: llvm.call_intrinsic "llvm.nvvm.div.full"(%[[ONE]], %[[R]]) : (f32, f32) -> f32
     %y = math.rsqrt %x : f32
     // CHECK: llvm.call_intrinsic "llvm.fma"(%{{.*}}, %{{.*}}, %{{.*}}) : (f32, f32, f32) -> f32
     %f = math.fma %x, %y, %x : f32
@@ -16,6 +16,21 @@ gpu.module @kernels {
     %s = math.sqrt %h : f16
     // CHECK: llvm.call_intrinsic "llvm.floor"(%{{.*}}) : (f64) -> f64
     %g = math.floor %d : f64
+    // The power of two is multiplied by 1 + the rest.
+    // CHECK: %[[T:.*]] = arith.mulf %[[X:.*]], %{{.*}} : f32
+    // CHECK: llvm.call_intrinsic "llvm.fma"(%[[X]],
+    // CHECK: %[[REST:.*]] = llvm.call_intrinsic "llvm.fma"(%[[X]],
+    // CHECK: %[[DELTA:.*]] = arith.mulf %[[REST]],
+    // CHECK: %[[P:.*]] = llvm.call_intrinsic "llvm.nvvm.ex2.approx.ftz.f32"(%[[T]]) : (f32) -> f32
+    // CHECK: llvm.call_intrinsic "llvm.fma"(%[[P]], %[[DELTA]], %[[P]])
+    %e = math.exp %x : f32
+    // CHECK: arith.extf
+    // CHECK: ex2.approx
+    // CHECK: arith.truncf %{{.*}} : f32 to f16
+    %n = math.exp %h : f16
+    // Quotients of other types are rounded correctly.
+    // CHECK: arith.divf %{{.*}} : f64
+    %q = arith.divf %d, %d : f64
     // CHECK: math.absi
     %a = math.absi %i : i32
     gpu.return
