@@ -10,14 +10,17 @@ one process, and prints a table. Without a GPU (or with --compile-only) it only
 compiles; the directory can then be taken to a machine that has a GPU, PyTorch
 and the runtime but no compiler, and run there with --run-only.
 
-Each call is the replay of a CUDA graph, of one layer or, with --chain, of several
-applied in turn, as in a model; times are per layer. Weights, inputs and outputs are
+Each call is the replay of a CUDA graph, of one layer or, with --chain, of several,
+as in a model: applied in turn if they are square, else all to the same input; times
+are per layer. Weights, inputs and outputs are
 rotated among as many sets as make them larger than the L2 cache. Each result is
 first compared with the float32 product of the same factors.
 
 Rivals: cuBLAS's dense product of the same sizes (torch.mm); BLAST as three
 batched products and sums in PyTorch, eager ("torch") and with --inductor through
-torch.compile.
+torch.compile. With --stream a kernel that only reads as many bytes as BLAST's factors
+have (Triton): it asks for what fits its registers before it waits for the kernel in
+front of it (programmatic dependent launch), the rest of what is more than that after.
 """
 
 import argparse
@@ -47,9 +50,13 @@ def rank(size_out: int, size_in: int, blocks: int, keep: float) -> int:
 def model(cell: dict) -> str:
     """The IR of a cell's layers."""
     x, y = (f"tensor<{cell['T']}x{cell[size]}xbf16>" for size in "nm")
+    results = [f"y{index}" for index in range(cell["chain"])]
+    if is_in_turn(cell):
+        results = results[-1:]
+    types = ", ".join(y for _ in results)
     parameters = {name: f"tensor<{'x'.join(map(str, shape))}xbf16>"
                   for name, shape in shapes(cell).items()}
-    lines = [f"func.func @main(%x: {x} {{structured.name = \"x\"}}) -> {y} {{",
+    lines = [f"func.func @main(%x: {x} {{structured.name = \"x\"}}) -> ({types}) {{",
              "  %zero = arith.constant 0.0 : bf16", f"  %empty = tensor.empty() : {y}",
              f"  %init = linalg.fill ins(%zero : bf16) outs(%empty : {y}) -> {y}"]
     lines += [f"  %{name} = structured.parameter \"{name}\" : {shape}"
@@ -58,12 +65,19 @@ def model(cell: dict) -> str:
     operand = "%x"
     for index in range(cell["chain"]):
         factors = [f"{name}{index}" for name in layer_shapes(cell)]
-        types = ", ".join([x, *(parameters[name] for name in factors)])
+        operand_types = ", ".join([x, *(parameters[name] for name in factors)])
         operands = ", ".join([operand, *(f"%{name}" for name in factors)])
-        operand = f"%y{index}"
-        lines.append(f"  {operand} = structured.{op} ins({operands} : {types}) "
+        lines.append(f"  %y{index} = structured.{op} ins({operands} : {operand_types}) "
                      f"outs(%init : {y}) -> {y}")
-    return "\n".join([*lines, f"  return {operand} : {y}", "}"]) + "\n"
+        if is_in_turn(cell):
+            operand = f"%y{index}"
+    names = ", ".join(f"%{name}" for name in results)
+    return "\n".join([*lines, f"  return {names} : {types}", "}"]) + "\n"
+
+
+def is_in_turn(cell: dict) -> bool:
+    """Whether a cell's layers are applied to each other's results."""
+    return cell["m"] == cell["n"]
 
 
 def layer_shapes(cell: dict) -> dict[str, list[int]]:
@@ -136,33 +150,36 @@ class Layer:
             path.unlink()
             self.sets.append((module, normal([cell["T"], cell["n"]]), weights))
 
-    def reference(self, index: int):
+    def apply(self, layer, x, weights: dict) -> list:
+        """The cell's results, by a function of the input and one layer's factors."""
+        results = []
+        for index in range(self.cell["chain"]):
+            results.append(layer(x, *(weights[f"{name}{index}"]
+                                      for name in layer_shapes(self.cell))))
+            if is_in_turn(self.cell):
+                x = results[-1]
+        return results[-1:] if is_in_turn(self.cell) else results
+
+    def reference(self, index: int) -> list:
         """In float32, from the rounded factors."""
         import torch
         _, x, weights = self.sets[index]
-        x = x.float()
-        for layer in range(self.cell["chain"]):
-            factors = [weights[f"{name}{layer}"].float() for name in layer_shapes(self.cell)]
+
+        def layer(x, *factors):
+            factors = [factor.float() for factor in factors]
             if self.cell["b"] == 0:
-                x = x @ factors[0].T
-                continue
+                return x @ factors[0].T
             u, s, vt = factors
             y = torch.einsum("tjq,jrq->jtr", x.view(len(x), len(vt), -1), vt)
             z = torch.einsum("ijr,jtr->itr", s, y)
-            x = torch.einsum("itr,ipr->tip", z, u).reshape(len(x), -1)
-        return x
+            return torch.einsum("itr,ipr->tip", z, u).reshape(len(x), -1)
+
+        return self.apply(layer, x.float(), weights)
 
     def rivals(self, options: argparse.Namespace) -> dict:
         """Name -> a function of a set's number."""
         import torch
-        def chain(layer):
-            def apply(i):
-                _, x, weights = self.sets[i]
-                for index in range(self.cell["chain"]):
-                    x = layer(x, *(weights[f"{name}{index}"]
-                                   for name in layer_shapes(self.cell)))
-                return x
-            return apply
+        chain = lambda layer: lambda i: self.apply(layer, *self.sets[i][1:])
 
         if self.cell["b"] == 0:
             return {"torch.mm": chain(lambda x, w: torch.mm(x, w.T))}
@@ -175,7 +192,55 @@ class Layer:
         result = {"torch": chain(blast)} if options.eager else {}
         if options.inductor:
             result["torch.compile"] = chain(torch.compile(blast, dynamic=False))
+        if options.stream:
+            result["stream"] = self.stream()
         return result
+
+    def stream(self):
+        """Reads as many bytes as each of the layers has, other ones for each set."""
+        import torch
+        words = sum(map(math.prod, layer_shapes(self.cell).values())) // 2
+        buffers = [[torch.randint(1 << 30, (words,), dtype=torch.int32, device="cuda")
+                    for _ in range(self.cell["chain"])] for _ in self.sets]
+        read = make_stream(words)
+
+        def apply(i):
+            for buffer in buffers[i]:
+                read(buffer)
+        return apply
+
+
+def make_stream(words: int):
+    """A function that reads a tensor of so many int32."""
+    import torch
+    import triton
+    import triton.language as tl
+    from triton.language.extra.cuda import gdc_launch_dependents, gdc_wait
+
+    @triton.jit
+    def stream(source, result, words, share, LOADS: tl.constexpr, WORDS: tl.constexpr):
+        gdc_launch_dependents()
+        first = tl.program_id(0) * share
+        end = tl.minimum(first + share, words)
+        places = first + tl.arange(0, WORDS)
+        total = tl.zeros([WORDS], tl.int32)
+        for i in tl.static_range(LOADS):
+            total ^= tl.load(source + places + i * WORDS, places + i * WORDS < end, 0,
+                             eviction_policy="evict_first")
+        gdc_wait()
+        for start in range(LOADS * WORDS, share, LOADS * WORDS):
+            for i in tl.static_range(LOADS):
+                at = places + start + i * WORDS
+                total ^= tl.load(source + at, at < end, 0, eviction_policy="evict_first")
+        tl.store(result + tl.program_id(0), tl.sum(total, 0))
+
+    programs = torch.cuda.get_device_properties(0).multi_processor_count
+    block = 512 * 4
+    share = math.ceil(words / programs / block) * block
+    loads = min(share // block, 16)
+    result = torch.empty(programs, dtype=torch.int32, device="cuda")
+    return lambda source: stream[(programs,)](
+        source, result, words, share, LOADS=loads, WORDS=block, num_warps=16, launch_pdl=True)
 
 
 def run_cells(cells: list[dict], options: argparse.Namespace) -> list[dict]:
@@ -189,10 +254,10 @@ def run_cells(cells: list[dict], options: argparse.Namespace) -> list[dict]:
             stream = torch.cuda.Stream()
             graphs = []
             for index, (module, x, _) in enumerate(layer.sets):
-                result, = module.run_on_stream(x, stream=stream.cuda_stream)
+                results = module.run_on_stream(x, stream=stream.cuda_stream)
                 stream.synchronize()
-                result = torch.from_dlpack(result).float()
-                reference = layer.reference(index)
+                result = torch.stack([torch.from_dlpack(result).float() for result in results])
+                reference = torch.stack(layer.reference(index))
                 error = ((result - reference).norm() / reference.norm()).item()
                 if not error < TOLERANCE * layer.cell["chain"] ** 0.5:
                     raise SystemExit(f"{layer.cell['name']}: error {error:.2e}")
@@ -241,7 +306,8 @@ def replay(function, count: int, stream):
         with torch.cuda.graph(graph, stream=stream):
             function(index)
         graphs.append(graph)
-    return lambda i: graphs[i].replay()
+    # Graphs do not keep what they read.
+    return lambda i, _kept=function: graphs[i].replay()
 
 
 def measure(calls: dict, repeat: int) -> dict:
@@ -283,15 +349,15 @@ def main() -> int:
                         help="ways of computing BLAST, as structured-compile --blast-kernel")
     parser.add_argument("--keep", type=float, nargs="+", default=[0.5])
     parser.add_argument("--chain", type=int, default=1,
-                        help="layers of a module, applied in turn; they must be square then")
+                        help="layers of a module, applied in turn if they are square")
     parser.add_argument("--repeat", type=int, default=7)
     parser.add_argument("--eager", action="store_true", help="time PyTorch's operations too")
     parser.add_argument("--inductor", action="store_true", help="time torch.compile too")
     parser.add_argument("--compile-only", action="store_true")
     parser.add_argument("--run-only", action="store_true")
+    parser.add_argument("--stream", action="store_true",
+                        help="time reading as many bytes as the factors have")
     options = parser.parse_args()
-    if options.chain > 1 and any(m != n for m, n in options.sizes):
-        parser.error("--chain: a layer is not square")
     options.out.mkdir(parents=True, exist_ok=True)
     cells = make_cells(options)
     if not options.run_only:

@@ -10,7 +10,8 @@ values, RMS norm, SwiGLU, and residuals (Touvron et al., arXiv 2302.13971 and
     python -m structured.llama out --hidden 4096 --dtype bf16
 
 writes out/model.mlir, with an entry `prefill` for several tokens and an entry
-`decode` for one, and out/weights.safetensors. The entries take
+`decode` for one, and out/weights.safetensors. With --blocks the linear layers are
+BLAST matrices (Lee et al., arXiv 2410.21262). The entries take
 
     x         [T, hidden]               the tokens' hidden states
     position  [1] i64                   the place of the first of them
@@ -44,10 +45,35 @@ class DecoderConfig:
     dtype: str = "f32"
     epsilon: float = 1e-5
     theta: float = 10000.0
+    #: Block rows and columns of BLAST matrices; 0: the layers are dense.
+    blocks: int = 0
+    #: The fraction of a layer's parameters that its BLAST matrix has.
+    keep: float = 0.5
 
     @property
     def head(self) -> int:
         return self.hidden // self.heads
+
+    @property
+    def linear_sizes(self) -> dict[str, tuple[int, int]]:
+        """Output and input features of each linear layer."""
+        kv = self.kv_heads * self.head
+        return {"attention.q": (self.hidden, self.hidden),
+                "attention.k": (kv, self.hidden), "attention.v": (kv, self.hidden),
+                "attention.o": (self.hidden, self.hidden),
+                "mlp.gate": (self.intermediate, self.hidden),
+                "mlp.up": (self.intermediate, self.hidden),
+                "mlp.down": (self.hidden, self.intermediate)}
+
+    def linear_shapes(self, name: str) -> dict[str, tuple[int, ...]]:
+        """The parameters of a linear layer. Ranks are multiples of 16."""
+        m, n = self.linear_sizes[name]
+        b = self.blocks
+        if b == 0:
+            return {name + ".weight": (m, n)}
+        rank = max(int(self.keep * m * n / (m + n + b * b)) // 16 * 16, 16)
+        return {name + ".U": (b, m // b, rank), name + ".S": (b, b, rank),
+                name + ".Vt": (b, rank, n // b)}
 
     def check(self) -> None:
         """ValueError if the sizes do not fit together."""
@@ -59,6 +85,12 @@ class DecoderConfig:
         if self.heads % self.kv_heads:
             raise ValueError(f"{self.kv_heads} kv_heads do not divide "
                              f"{self.heads} heads")
+        if self.blocks < 0 or not 0 < self.keep <= 1:
+            raise ValueError(f"blocks = {self.blocks} is negative, or keep = {self.keep} "
+                             "is not in (0, 1]")
+        if self.blocks and any(size % self.blocks for sizes in self.linear_sizes.values()
+                               for size in sizes):
+            raise ValueError(f"{self.blocks} blocks do not divide the layers' sizes")
         if not 0 < self.prefill <= self.length:
             raise ValueError(f"prefill = {self.prefill} is not in 1 … length = "
                              f"{self.length}")
@@ -153,13 +185,16 @@ class _Function:
                f"%y = arith.mulf {a}, %scale : f32",
                f"%r = arith.mulf %y, {b} : f32"] + narrow, result)
 
-    def linear(self, name: str, x: str, out: int, inputs: int) -> str:
-        rows, result = self.type(self.tokens, inputs), self.type(self.tokens, out)
-        weight = self.parameter(name + ".weight", out, inputs)
+    def linear(self, name: str, x: str) -> str:
+        out, inputs = self.config.linear_sizes[name]
+        result = self.type(self.tokens, out)
+        shapes = self.config.linear_shapes(name)
+        operands = [x] + [self.parameter(n, *shape) for n, shape in shapes.items()]
+        types = [self.type(self.tokens, inputs)] + [self.type(*s) for s in shapes.values()]
         init = self.filled("0.0", result)
-        return self.value(f"structured.linear ins({x}, {weight} : {rows}, "
-                          f"{self.type(out, inputs)}) outs({init} : {result}) "
-                          f"-> {result}")
+        op = "blast.matmul" if self.config.blocks else "linear"
+        return self.value(f"structured.{op} ins({', '.join(operands)} : {', '.join(types)}) "
+                          f"outs({init} : {result}) -> {result}")
 
     def add(self, x: str, y: str) -> str:
         type = self.type(self.tokens, self.config.hidden)
@@ -309,19 +344,16 @@ class _Function:
 
     def build(self) -> str:
         c, t = self.config, self.tokens
-        kv = c.kv_heads * c.head
         x = self.rms_norm("input_norm", "%x")
-        q = self.rotate(self.linear("attention.q", x, c.hidden, c.hidden), c.heads)
-        k = self.rotate(self.linear("attention.k", x, kv, c.hidden), c.kv_heads)
+        q = self.rotate(self.linear("attention.q", x), c.heads)
+        k = self.rotate(self.linear("attention.k", x), c.kv_heads)
         keys = self.cached("%keys", k)
-        values = self.cached("%values", self.linear("attention.v", x, kv, c.hidden))
+        values = self.cached("%values", self.linear("attention.v", x))
         attended = self.attention(q, keys, values)
-        x = self.add("%x", self.linear("attention.o", attended, c.hidden, c.hidden))
+        x = self.add("%x", self.linear("attention.o", attended))
         y = self.rms_norm("post_norm", x)
-        gate = self.linear("mlp.gate", y, c.intermediate, c.hidden)
-        up = self.linear("mlp.up", y, c.intermediate, c.hidden)
-        down = self.linear("mlp.down", self.swiglu(gate, up), c.hidden, c.intermediate)
-        x = self.add(x, down)
+        gate, up = (self.linear(name, y) for name in ("mlp.gate", "mlp.up"))
+        x = self.add(x, self.linear("mlp.down", self.swiglu(gate, up)))
         rows = self.type(t, c.hidden)
         cache = self.type(c.length, c.kv_heads, c.head)
         names = [("x", rows), ("position", "tensor<1xi64>"), ("keys", cache),
@@ -352,17 +384,13 @@ def make_weights(config: DecoderConfig, seed: int = 0) -> dict[str, np.ndarray]:
         dtype = ml_dtypes.bfloat16
     else:
         dtype = {"f32": np.float32, "f16": np.float16}[config.dtype]
-    kv = config.kv_heads * config.head
-    shapes = {"attention.q": (config.hidden, config.hidden),
-              "attention.k": (kv, config.hidden), "attention.v": (kv, config.hidden),
-              "attention.o": (config.hidden, config.hidden),
-              "mlp.gate": (config.intermediate, config.hidden),
-              "mlp.up": (config.intermediate, config.hidden),
-              "mlp.down": (config.hidden, config.intermediate)}
-    weights = {name + ".weight":
-               (rng.standard_normal(shape, dtype=np.float32)
-                / np.sqrt(np.float32(shape[1]))).astype(dtype)
-               for name, shape in shapes.items()}
+    weights = {}
+    for layer in config.linear_sizes:
+        for name, shape in config.linear_shapes(layer).items():
+            # What is summed over: of S the block columns.
+            terms = shape[1] if name.endswith(".S") else shape[-1]
+            weights[name] = (rng.standard_normal(shape, dtype=np.float32)
+                             / np.sqrt(np.float32(terms))).astype(dtype)
     for name in ("input_norm", "post_norm"):
         weights[name + ".weight"] = (
             1 + 0.1 * rng.standard_normal(config.hidden)).astype(dtype)

@@ -8,13 +8,17 @@
 # RUN: not %python -m structured.llama %t/bad --kv-heads 5 2>&1 | FileCheck %s --check-prefix=KV
 # RUN: not %python -m structured.llama %t/bad --prefill 9 --length 8 2>&1 | FileCheck %s --check-prefix=LENGTH
 # RUN: not %python -m structured.llama %t/bad --dtype f64 2>&1 | FileCheck %s --check-prefix=DTYPE
+# RUN: not %python -m structured.llama %t/bad --blocks 3 2>&1 | FileCheck %s --check-prefix=BLOCKS
+# RUN: not %python -m structured.llama %t/bad --blocks 4 --keep 0 2>&1 | FileCheck %s --check-prefix=KEEP
 # RUN: not ls %t/bad
 # HEADS: error: 3 heads do not divide hidden = 4096 into even parts
 # KV: error: 5 kv_heads do not divide 32 heads
 # LENGTH: error: prefill = 9 is not in 1 … length = 8
 # DTYPE: error: dtype is f64, not f32, f16 or bf16
-"""The decoder layer, compiled for the CPU, against NumPy in float64: several
-tokens, then one with the cache they leave."""
+# BLOCKS: error: 3 blocks do not divide the layers' sizes
+# KEEP: error: blocks = 4 is negative, or keep = 0.0 is not in (0, 1]
+"""The decoder layer, dense and of BLAST matrices, compiled for the CPU, against
+NumPy in float64: several tokens, then one with the cache they leave."""
 
 import subprocess
 import sys
@@ -43,7 +47,11 @@ def forward(w, c, x, position, keys, values):
         return np.concatenate([a * cos - b * sin, b * cos + a * sin], -1)
 
     def linear(name, x):
-        return x @ w[name + ".weight"].T
+        if c.blocks == 0:
+            return x @ w[name + ".weight"].T
+        u, s, vt = (w[f"{name}.{factor}"] for factor in ("U", "S", "Vt"))
+        y = np.einsum("tjq,jrq->jtr", x.reshape(tokens, c.blocks, -1), vt)
+        return np.einsum("ijr,jtr,ipr->tip", s, y, u).reshape(tokens, -1)
 
     y = norm("input_norm", x)
     q = rotate(linear("attention.q", y).reshape(tokens, c.heads, c.head))
@@ -65,9 +73,10 @@ def forward(w, c, x, position, keys, values):
     return x, keys, values
 
 
-def main(directory):
+def check(directory, blocks):
+    directory.mkdir()
     c = llama.DecoderConfig(hidden=48, intermediate=100, heads=6, kv_heads=2, length=13,
-                            prefill=5)
+                            prefill=5, blocks=blocks)
     weights = llama.make_weights(c)
     llama.write_mlir(c, directory / "model.mlir")
     save_file(weights, directory / "weights.safetensors")
@@ -88,12 +97,14 @@ def main(directory):
                         f"--output-dir={directory / entry}"], check=True,
                        stdout=subprocess.DEVNULL)
         results = [np.load(path) for path in sorted((directory / entry).glob("*.npy"))]
-        # Seven layers after each other with sums of at most 100 terms in f32.
+        # Seven layers after each other with sums of at most 100 terms in f32, or
+        # three of at most 50.
         for result, reference in zip(results, expected, strict=True):
             error = np.abs(result - reference).max() / np.sqrt((reference**2).mean())
             print(f"{entry}: error {error:.1e}")
-            assert error < 7 * 4 * 10 * 2.0**-24, entry
+            assert error < (3 if blocks else 1) * 7 * 4 * 10 * 2.0**-24, entry
         _, keys, values = results
 
 
-main(Path(sys.argv[1]))
+check(Path(sys.argv[1]) / "dense", 0)
+check(Path(sys.argv[1]) / "blast", 2)

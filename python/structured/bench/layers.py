@@ -14,7 +14,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
-from typing import Iterable, Iterator, Sequence
+from typing import Collection, Iterable, Iterator, Sequence
 
 from ..errors import StructuredError
 from ..files import write_json, write_text
@@ -226,12 +226,15 @@ def parameters(layer: Layer, target: str,
             for name, shape in layer.shapes.items()}
 
 
-def write_zeros(path: Path, shapes: dict[str, tuple[int, ...]]) -> None:
-    """A safetensors file of bf16 zeros, which take no space on the disk."""
+def write_zeros(path: Path, shapes: dict[str, tuple[int, ...]],
+                f32: Collection[str] = ()) -> None:
+    """A safetensors file of zeros, which take no space on the disk: bf16, or f32 for
+    these names."""
     header, offset = {}, 0
     for name, shape in shapes.items():
-        end = offset + 2 * math.prod(shape)
-        header[name] = {"dtype": "BF16", "shape": shape, "data_offsets": [offset, end]}
+        dtype, size = ("F32", 4) if name in f32 else ("BF16", 2)
+        end = offset + size * math.prod(shape)
+        header[name] = {"dtype": dtype, "shape": shape, "data_offsets": [offset, end]}
         offset = end
     text = json.dumps(header).encode()
     with open(path, "wb") as file:
