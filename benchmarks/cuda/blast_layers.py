@@ -243,6 +243,18 @@ def make_stream(words: int):
         source, result, words, share, LOADS=loads, WORDS=block, num_warps=16, launch_pdl=True)
 
 
+def has_gpu() -> bool:
+    """Whether there are a GPU and PyTorch; says so if not."""
+    try:
+        import torch
+    except ImportError:
+        print("compiled only: there is no PyTorch", file=sys.stderr)
+        return False
+    if not torch.cuda.is_available():
+        print("compiled only: there is no GPU", file=sys.stderr)
+    return torch.cuda.is_available()
+
+
 def run_cells(cells: list[dict], options: argparse.Namespace) -> list[dict]:
     import torch
     records = []
@@ -362,7 +374,7 @@ def main() -> int:
     cells = make_cells(options)
     if not options.run_only:
         compile_cells(cells, options)
-    if options.compile_only:
+    if options.compile_only or (not options.run_only and not has_gpu()):
         return 0
     records = run_cells(cells, options)
     write_text(options.out / "results.md", markdown(records))

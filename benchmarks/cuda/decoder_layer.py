@@ -26,6 +26,7 @@ from pathlib import Path
 
 import numpy as np
 
+from blast_layers import has_gpu, measure, replay
 from structured import llama
 from structured.bench.layers import write_zeros
 from structured.files import write_json, write_text
@@ -36,8 +37,6 @@ from structured.report import table
 TOLERANCE = 2e-2
 #: Where in the cache the one token is; more tokens are its first ones.
 POSITION = 1500
-
-
 ROTARY = ("rotary.cos", "rotary.sin")
 
 
@@ -149,7 +148,6 @@ def make_weights(config: llama.DecoderConfig) -> dict:
 
 def run_layers(configs: list[llama.DecoderConfig], options: argparse.Namespace) -> list[dict]:
     import torch
-    from blast_layers import measure, replay
     from safetensors.torch import save_file
     from structured import runtime
     calls = {}
@@ -222,7 +220,7 @@ def main() -> int:
     options.out.mkdir(parents=True, exist_ok=True)
     if not options.run_only:
         compile_layers(configs, options)
-    if options.compile_only:
+    if options.compile_only or (not options.run_only and not has_gpu()):
         return 0
     records = run_layers(configs, options)
     write_json(options.out / "results.json", records)

@@ -36,7 +36,10 @@ NOT_RUN = {
         "tools/dev/test": "is the test run itself",
     },
     "CONTRIBUTING.md": {"check-structured": "is part of tools/dev/test"},
-    "docs/Benchmark.md": {"structured.bench": "needs a GPU; test/python/bench.py"},
+    "docs/Benchmark.md": {
+        "structured.bench": "needs a GPU; test/python/bench.py",
+        "decoder_layer.py": "needs a GPU and PyTorch; test/python/llama.py has the layer",
+    },
     "docs/Calibration.md": {
         "compress minilm": "takes minutes; test/python/calibration.py",
         "benchmarks/minilm/calibration.py": "takes hours",
