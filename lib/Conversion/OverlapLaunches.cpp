@@ -23,7 +23,8 @@ namespace {
 struct OverlapLaunches
     : structured::impl::OverlapLaunchesBase<OverlapLaunches> {
   void runOnOperation() override {
-    // Launches of kernels that are not there stay as they are.
+    // Those whose code is here, and so waits. Kernels of ours for Hopper are no
+    // gpu.func, and say for themselves where they wait.
     llvm::SmallDenseSet<Operation *> kernels;
     getOperation().walk([&](gpu::GPUFuncOp kernel) {
       if (!kernel.isKernel() || kernel.isExternal())
