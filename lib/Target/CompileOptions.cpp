@@ -8,26 +8,62 @@
 
 using namespace structured;
 
+llvm::cl::ValuesClass structured::getTargetKindNames() {
+  return llvm::cl::values(
+      clEnumValN(TargetKind::Cpu, "cpu", "This machine (default)"),
+      clEnumValN(TargetKind::Cuda, "cuda", "NVIDIA GPUs"));
+}
+
+llvm::cl::ValuesClass structured::getEmitKindNames() {
+  return llvm::cl::values(
+      clEnumValN(EmitKind::Tensors, "tensors",
+                 "MLIR on tensors, lowered to linalg"),
+      clEnumValN(EmitKind::MLIR, "mlir", "MLIR's LLVM dialect"),
+      clEnumValN(EmitKind::LLVMIR, "llvm", "LLVM IR"),
+      clEnumValN(EmitKind::Assembly, "asm", "Assembly"),
+      clEnumValN(EmitKind::Object, "obj", "Object file"),
+      clEnumValN(EmitKind::Ptx, "ptx", "Kernels' assembly"),
+      clEnumValN(EmitKind::Cubin, "cubin", "Kernels' machine code"),
+      clEnumValN(EmitKind::SharedObject, "so", "Module and weights (default)"));
+}
+
+namespace {
+/// Takes the names of an option's values, as the command line's parser does.
+struct NamedValues {
+  explicit NamedValues(const llvm::cl::ValuesClass &values) {
+    values.apply(*this);
+  }
+  NamedValues &getParser() { return *this; }
+  void addLiteralOption(llvm::StringRef name, int value, llvm::StringRef) {
+    values.push_back({name, value});
+  }
+  std::vector<std::pair<llvm::StringRef, int>> values;
+};
+} // namespace
+
 /// Sets `target` to the value called `text`; the error lists the names.
 template <typename T>
-static llvm::Error
-setNamed(T &target, llvm::StringRef name, llvm::StringRef text,
-         llvm::ArrayRef<std::pair<llvm::StringLiteral, T>> values) {
-  for (const auto &[key, value] : values)
-    if (key == text) {
-      target = value;
-      return llvm::Error::success();
-    }
+static llvm::Error setNamed(T &target, llvm::StringRef name,
+                            llvm::StringRef text,
+                            const llvm::cl::ValuesClass &values) {
   std::string message =
       ("option '" + name + "': '" + text + "' is none of").str();
-  for (const auto &[key, value] : values)
+  NamedValues named(values);
+  for (auto [key, value] : named.values) {
+    if (key == text) {
+      target = static_cast<T>(value);
+      return llvm::Error::success();
+    }
     message += (" " + key).str();
+  }
   return llvm::createStringError(message);
 }
 
 static llvm::Error setBool(bool &target, llvm::StringRef name,
                            llvm::StringRef text) {
-  return setNamed<bool>(target, name, text, {{"true", true}, {"false", false}});
+  return setNamed(target, name, text,
+                  llvm::cl::values(clEnumValN(true, "true", ""),
+                                   clEnumValN(false, "false", "")));
 }
 
 static llvm::Error setInteger(int64_t &target, llvm::StringRef name,
@@ -50,28 +86,14 @@ llvm::Error structured::setCompileOption(CompileOptions &options,
       {
           {"blast-kernel",
            [&] {
-             return setNamed<BlastKernel>(options.blastKernel, name, value,
-                                          {{"auto", BlastKernel::Auto},
-                                           {"decode", BlastKernel::Decode},
-                                           {"whole", BlastKernel::Whole},
-                                           {"exchange", BlastKernel::Exchange},
-                                           {"fused", BlastKernel::Fused},
-                                           {"unfused", BlastKernel::Unfused},
-                                           {"library", BlastKernel::Library}});
+             return setNamed(options.blastKernel, name, value,
+                             getBlastKernelNames());
            }},
           {"chip", [&] { return setString(options.chip, value); }},
           {"costs", [&] { return setString(options.costs, value); }},
           {"emit",
            [&] {
-             return setNamed<EmitKind>(options.emit, name, value,
-                                       {{"tensors", EmitKind::Tensors},
-                                        {"mlir", EmitKind::MLIR},
-                                        {"llvm", EmitKind::LLVMIR},
-                                        {"asm", EmitKind::Assembly},
-                                        {"obj", EmitKind::Object},
-                                        {"ptx", EmitKind::Ptx},
-                                        {"cubin", EmitKind::Cubin},
-                                        {"so", EmitKind::SharedObject}});
+             return setNamed(options.emit, name, value, getEmitKindNames());
            }},
           {"mcpu", [&] { return setString(options.cpu, value); }},
           {"merge-siblings",
@@ -83,9 +105,7 @@ llvm::Error structured::setCompileOption(CompileOptions &options,
           {"ptxas", [&] { return setString(options.ptxas, value); }},
           {"target",
            [&] {
-             return setNamed<TargetKind>(
-                 options.target, name, value,
-                 {{"cpu", TargetKind::Cpu}, {"cuda", TargetKind::Cuda}});
+             return setNamed(options.target, name, value, getTargetKindNames());
            }},
           {"tile-tokens",
            [&] { return setInteger(options.tileTokens, name, value); }},

@@ -34,22 +34,12 @@ int main(int argc, char **argv) {
       cl::value_desc("file"), cl::cat(category));
   cl::opt<EmitKind, true> emit(
       "emit", cl::desc("What to write"), cl::location(options.emit),
-      cl::values(clEnumValN(EmitKind::Tensors, "tensors",
-                            "MLIR on tensors, lowered to linalg"),
-                 clEnumValN(EmitKind::MLIR, "mlir", "MLIR's LLVM dialect"),
-                 clEnumValN(EmitKind::LLVMIR, "llvm", "LLVM IR"),
-                 clEnumValN(EmitKind::Assembly, "asm", "Assembly"),
-                 clEnumValN(EmitKind::Object, "obj", "Object file"),
-                 clEnumValN(EmitKind::Ptx, "ptx", "Kernels' assembly"),
-                 clEnumValN(EmitKind::Cubin, "cubin", "Kernels' machine code"),
-                 clEnumValN(EmitKind::SharedObject, "so",
-                            "Module and weights (default)")),
-      cl::init(EmitKind::SharedObject), cl::cat(category));
+      structured::getEmitKindNames(), cl::init(EmitKind::SharedObject),
+      cl::cat(category));
   cl::opt<TargetKind, true> target(
       "target", cl::desc("What to compile for"), cl::location(options.target),
-      cl::values(clEnumValN(TargetKind::Cpu, "cpu", "This machine (default)"),
-                 clEnumValN(TargetKind::Cuda, "cuda", "NVIDIA GPUs")),
-      cl::init(TargetKind::Cpu), cl::cat(category));
+      structured::getTargetKindNames(), cl::init(TargetKind::Cpu),
+      cl::cat(category));
   cl::opt<std::string, true> chip(
       "chip", cl::desc("GPU to compile for (default: sm_90a)"),
       cl::location(options.chip), cl::init("sm_90a"), cl::cat(category));

@@ -13,6 +13,7 @@
 #include "mlir/IR/BuiltinOps.h"
 #include "mlir/IR/DialectRegistry.h"
 #include "mlir/Pass/PassManager.h"
+#include "llvm/Support/CommandLine.h"
 #include "llvm/Support/Error.h"
 
 #include <string>
@@ -34,6 +35,10 @@ enum class EmitKind {
   Cubin,       ///< the kernels' machine code
   SharedObject ///< a compiled module and its weights
 };
+
+/// Their names on the command line.
+llvm::cl::ValuesClass getTargetKindNames();
+llvm::cl::ValuesClass getEmitKindNames();
 
 struct CompileOptions {
   /// MLIR file; "-" is standard input.
