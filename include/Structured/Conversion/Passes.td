@@ -1118,7 +1118,9 @@ def LinalgToGpu : Pass<"structured-linalg-to-gpu"> {
     - with `fuse`, a run of ops that work on the same rows (the whole of a
       softmax or a layer norm) by one kernel with a block for each row. If the
       row's size is known and threads divide it, they hold their share in
-      registers from op to op, and what nobody else reads is not stored.
+      registers from op to op, and what nobody else reads is not stored; from
+      4096 rows on a row has as few threads as can hold it. What the body of an
+      op loads by itself must not be what one of these ops writes.
 
     Before:
 

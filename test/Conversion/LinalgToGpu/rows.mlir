@@ -249,3 +249,65 @@ func.func @other_rows(%x: memref<12x128xf32>, %y: memref<12xf32>, %z: memref<12x
   }
   return
 }
+
+// -----
+
+#ij = affine_map<(i, j) -> (i, j)>
+#i = affine_map<(i, j) -> (i)>
+
+// Of many rows each has as few threads as can hold it in registers: a warp.
+
+// CHECK-LABEL: func.func @many_rows
+// CHECK: gpu.launch {{.*}} threads({{.*}} = %c32, {{.*}}function(@rows)
+// CHECK-COUNT-4: vector.load {{.*}} vector<4xf32>
+// CHECK-NOT: vector.load
+// CHECK: return
+func.func @many_rows(%x: memref<4096x512xf32>, %y: memref<4096x512xf32>) {
+  %zero = arith.constant 0.0 : f32
+  %s = memref.alloc() : memref<4096xf32>
+  linalg.fill ins(%zero : f32) outs(%s : memref<4096xf32>)
+  linalg.generic {indexing_maps = [#ij, #i], iterator_types = ["parallel", "reduction"]}
+      ins(%x : memref<4096x512xf32>) outs(%s : memref<4096xf32>) {
+  ^bb0(%a: f32, %out: f32):
+    %r = arith.addf %a, %out : f32
+    linalg.yield %r : f32
+  }
+  linalg.generic {indexing_maps = [#ij, #i, #ij], iterator_types = ["parallel", "parallel"]}
+      ins(%x, %s : memref<4096x512xf32>, memref<4096xf32>) outs(%y : memref<4096x512xf32>) {
+  ^bb0(%a: f32, %b: f32, %out: f32):
+    %r = arith.divf %a, %b : f32
+    linalg.yield %r : f32
+  }
+  return
+}
+
+// -----
+
+#ij = affine_map<(i, j) -> (i, j)>
+#i = affine_map<(i, j) -> (i)>
+
+// Of fewer rows each has as many threads as it has pieces of 16 bytes.
+
+// CHECK-LABEL: func.func @fewer_rows
+// CHECK: gpu.launch {{.*}} threads({{.*}} = %c128, {{.*}}function(@rows)
+// CHECK-COUNT-1: vector.load {{.*}} vector<4xf32>
+// CHECK-NOT: vector.load
+// CHECK: return
+func.func @fewer_rows(%x: memref<4095x512xf32>, %y: memref<4095x512xf32>) {
+  %zero = arith.constant 0.0 : f32
+  %s = memref.alloc() : memref<4095xf32>
+  linalg.fill ins(%zero : f32) outs(%s : memref<4095xf32>)
+  linalg.generic {indexing_maps = [#ij, #i], iterator_types = ["parallel", "reduction"]}
+      ins(%x : memref<4095x512xf32>) outs(%s : memref<4095xf32>) {
+  ^bb0(%a: f32, %out: f32):
+    %r = arith.addf %a, %out : f32
+    linalg.yield %r : f32
+  }
+  linalg.generic {indexing_maps = [#ij, #i, #ij], iterator_types = ["parallel", "parallel"]}
+      ins(%x, %s : memref<4095x512xf32>, memref<4095xf32>) outs(%y : memref<4095x512xf32>) {
+  ^bb0(%a: f32, %b: f32, %out: f32):
+    %r = arith.divf %a, %b : f32
+    linalg.yield %r : f32
+  }
+  return
+}
