@@ -301,6 +301,17 @@ static SmallVector<Value> delinearize(LocBuilder &b, Value linear,
   return result;
 }
 
+/// The number of points of some loops, if it is known.
+static std::optional<int64_t> getPoints(ArrayRef<int64_t> sizes,
+                                        ArrayRef<unsigned> dims) {
+  int64_t points = 1;
+  for (unsigned dim : dims)
+    if (ShapedType::isDynamic(sizes[dim]) ||
+        llvm::MulOverflow(points, sizes[dim], points))
+      return std::nullopt;
+  return points;
+}
+
 static Value product(LocBuilder &b, ArrayRef<Value> values) {
   Value result = constant(b, 1);
   for (Value value : values)
@@ -642,8 +653,6 @@ private:
   /// The elements of a buffer that a thread holds: one, or some in each chunk.
   using Held = SmallVector<SmallVector<Value>>;
 
-  std::optional<int64_t> getInnerSize(Member &member);
-  bool hasManyRows();
   void chooseShape();
   void prepareShared(SmallVectorImpl<MemRefType> &types);
   void emitMember(LocBuilder &b, Member &member);
@@ -711,26 +720,6 @@ std::optional<SmallVector<unsigned>> RowKernel::getRowDims(LinalgOp op,
   return rowDims;
 }
 
-std::optional<int64_t> RowKernel::getInnerSize(Member &member) {
-  int64_t size = 1;
-  for (unsigned dim : member.innerDims)
-    if (ShapedType::isDynamic(member.view.sizes[dim]) ||
-        llvm::MulOverflow(size, member.view.sizes[dim], size))
-      return std::nullopt;
-  return size;
-}
-
-/// Whether it is known that there are many.
-bool RowKernel::hasManyRows() {
-  Member &member = members.front();
-  int64_t rows = 1;
-  for (unsigned dim : member.rowDims)
-    if (ShapedType::isDynamic(member.view.sizes[dim]) ||
-        llvm::MulOverflow(rows, member.view.sizes[dim], rows))
-      return false;
-  return rows >= kManyRows;
-}
-
 /// Chooses the number of threads, and whether a thread holds its share of a row
 /// in registers: if all ops have the same loops inside the row, of known sizes
 /// that threads divide.
@@ -743,7 +732,8 @@ void RowKernel::chooseShape() {
     if (member.innerDims.empty())
       continue;
     lanes = std::min(lanes, member.laneCount);
-    std::optional<int64_t> size = getInnerSize(member);
+    std::optional<int64_t> size =
+        getPoints(member.view.sizes, member.innerDims);
     isDynamic |= !size;
     largest = std::max(largest, size.value_or(1));
     SmallVector<int64_t> sizes = llvm::map_to_vector(
@@ -767,7 +757,9 @@ void RowKernel::chooseShape() {
       candidates.push_back(count);
   if (candidates.empty())
     return;
-  threads = hasManyRows() ? candidates.front() : candidates.back();
+  std::optional<int64_t> rows =
+      getPoints(members.front().view.sizes, members.front().rowDims);
+  threads = rows && *rows >= kManyRows ? candidates.front() : candidates.back();
   heldChunks = chunks / threads;
 }
 
@@ -1233,14 +1225,11 @@ static void emitBlockSparse(LocBuilder &b, BlockSparseMatmulOp op) {
 static std::optional<int64_t> getInnerSize(LinalgOp op, unsigned rowRank) {
   std::optional<SmallVector<unsigned>> rowDims =
       RowKernel::getRowDims(op, rowRank);
-  int64_t size = 1;
-  for (auto [dim, extent] : llvm::enumerate(op.getStaticLoopRanges())) {
-    if (llvm::is_contained(*rowDims, dim))
-      continue;
-    if (ShapedType::isDynamic(extent) || llvm::MulOverflow(size, extent, size))
-      return std::nullopt;
-  }
-  return size;
+  SmallVector<unsigned> innerDims;
+  for (unsigned dim = 0; dim < op.getNumLoops(); ++dim)
+    if (!llvm::is_contained(*rowDims, dim))
+      innerDims.push_back(dim);
+  return getPoints(op.getStaticLoopRanges(), innerDims);
 }
 
 /// Whether a block per row suits `op` alone: it is a reduction that block

@@ -53,7 +53,7 @@ static Value createExp(ImplicitLocOpBuilder &b, Value x) {
   auto fma = [&](Value x, Value y, Value z) {
     return callIntrinsic(b, "llvm.fma", {x, y, z});
   };
-  // log2(e) as the sum of two numbers, and what is left of ln(2).
+  // log2(e) as the sum of two numbers, and ln(2).
   constexpr float log2E = 1.44269502f, log2ERest = 1.92596303e-8f;
   constexpr float ln2 = 0.693147182f;
   // Beyond these exp is 0 and infinite. Infinities would give NaN.
