@@ -24,8 +24,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import numpy as np
-
 from blast_layers import has_gpu, measure, replay
 from structured import llama
 from structured.bench.layers import write_zeros
@@ -49,14 +47,8 @@ def module_path(config: llama.DecoderConfig, options: argparse.Namespace) -> Pat
     return options.out / f"b{config.blocks}-keep{config.keep:g}-prefill{config.prefill}.so"
 
 
-def weight_shapes(config: llama.DecoderConfig) -> dict[str, tuple[int, ...]]:
-    shapes = {name: shape for layer in config.linear_sizes
-              for name, shape in config.linear_shapes(layer).items()}
-    shapes |= {f"{name}.weight": (config.hidden,) for name in ("input_norm", "post_norm")}
-    return shapes | {name: (config.length, config.head // 2) for name in ROTARY}
-
-
 def compile_layers(configs: list[llama.DecoderConfig], options: argparse.Namespace) -> None:
+    from safetensors import safe_open
     from structured.tools import find_tool
     for config in configs:
         target = module_path(config, options)
@@ -64,17 +56,17 @@ def compile_layers(configs: list[llama.DecoderConfig], options: argparse.Namespa
             continue
         source, weights = target.with_suffix(".mlir"), target.with_suffix(".in.safetensors")
         llama.write_mlir(config, source)
-        write_zeros(weights, weight_shapes(config), f32=ROTARY)
+        rotary = {name: table.shape for name, table in llama.rotary_tables(config).items()}
+        write_zeros(weights, llama.matrix_shapes(config) | llama.norm_shapes(config) | rotary,
+                    f32=rotary)
         # Without a table no layer becomes dense.
         subprocess.run([find_tool("structured-compile"), source, "--target=cuda",
                         "--costs=none", "--weights", weights, "-o", target], check=True)
         weights.unlink()
         # Made again, with numbers in them, where the module runs.
         stored = target.with_suffix(".safetensors")
-        with open(stored, "rb") as file:
-            header = json.loads(file.read(int.from_bytes(file.read(8), "little")))
-        write_json(target.with_suffix(".json"),
-                   [name for name in header if name != "__metadata__"])
+        with safe_open(stored, "np") as file:
+            write_json(target.with_suffix(".json"), list(file.keys()))
         stored.unlink()
         print(target.name, file=sys.stderr)
 
@@ -84,7 +76,7 @@ class Reference:
 
     def __init__(self, config: llama.DecoderConfig, weights: dict, dtype):
         self.config = config
-        self.weights = {name: value.float() if name in ROTARY else value.to(dtype)
+        self.weights = {name: value if name in ROTARY else value.to(dtype)
                         for name, value in weights.items()}
 
     def linear(self, name: str, x):
@@ -92,10 +84,9 @@ class Reference:
         factors = [self.weights[n] for n in self.config.linear_shapes(name)]
         if self.config.blocks == 0:
             return torch.mm(x, factors[0].T)
-        u, s, vt = factors
-        y = torch.einsum("tjq,jrq->jtr", x.view(len(x), len(vt), -1), vt)
-        z = torch.einsum("ijr,jtr->itr", s, y)
-        return torch.einsum("itr,ipr->tip", z, u).reshape(len(x), -1)
+        # In float32, as nobody times it.
+        from structured.bench import cuda
+        return cuda.reference(x, factors)
 
     def norm(self, name: str, x):
         import torch
@@ -131,19 +122,14 @@ def make_weights(config: llama.DecoderConfig) -> dict:
     """As structured.llama, on the GPU."""
     import torch
     generator = torch.Generator("cuda").manual_seed(0)
-    weights = {}
-    for name, shape in weight_shapes(config).items():
-        value = torch.randn(shape, generator=generator, device="cuda")
-        if name.endswith("_norm.weight"):
-            value = 1 + 0.1 * value
-        else:
-            value *= shape[1 if name.endswith(".S") else -1] ** -0.5
-        weights[name] = value.to(torch.bfloat16)
-    half = config.head // 2
-    angles = np.outer(np.arange(config.length), config.theta ** (-np.arange(half) / half))
-    for name, function in zip(ROTARY, (np.cos, np.sin)):
-        weights[name] = torch.from_numpy(function(angles)).float().cuda()
-    return weights
+    normal = lambda shape: torch.randn(shape, generator=generator, device="cuda")
+    weights = {name: normal(shape) * llama.count_terms(name, shape) ** -0.5
+               for name, shape in llama.matrix_shapes(config).items()}
+    weights |= {name: 1 + 0.1 * normal(shape)
+                for name, shape in llama.norm_shapes(config).items()}
+    weights = {name: value.to(torch.bfloat16) for name, value in weights.items()}
+    return weights | {name: torch.from_numpy(table).cuda()
+                      for name, table in llama.rotary_tables(config).items()}
 
 
 def run_layers(configs: list[llama.DecoderConfig], options: argparse.Namespace) -> list[dict]:

@@ -28,6 +28,7 @@ from pathlib import Path
 
 import numpy as np
 
+from .bench.layers import Layer
 from .errors import StructuredError
 from .files import LazyTensor, staged_directory, write_safetensors, write_text
 
@@ -66,14 +67,12 @@ class DecoderConfig:
                 "mlp.down": (self.hidden, self.intermediate)}
 
     def linear_shapes(self, name: str) -> dict[str, tuple[int, ...]]:
-        """The parameters of a linear layer. Ranks are multiples of 16."""
+        """The parameters of a linear layer, with a rank as structured-bench's."""
         m, n = self.linear_sizes[name]
-        b = self.blocks
-        if b == 0:
+        if self.blocks == 0:
             return {name + ".weight": (m, n)}
-        rank = max(int(self.keep * m * n / (m + n + b * b)) // 16 * 16, 16)
-        return {name + ".U": (b, m // b, rank), name + ".S": (b, b, rank),
-                name + ".Vt": (b, rank, n // b)}
+        layer = Layer.blast(1, m, n, self.blocks, self.keep)
+        return {f"{name}.{factor}": shape for factor, shape in layer.shapes.items()}
 
     def check(self) -> None:
         """ValueError if the sizes do not fit together."""
@@ -374,6 +373,30 @@ def write_mlir(config: DecoderConfig, path: Path) -> None:
         _Function(config, "decode", 1).build()]) + "\n")
 
 
+def matrix_shapes(config: DecoderConfig) -> dict[str, tuple[int, ...]]:
+    """Of all parameters of the linear layers."""
+    return {name: shape for layer in config.linear_sizes
+            for name, shape in config.linear_shapes(layer).items()}
+
+
+def norm_shapes(config: DecoderConfig) -> dict[str, tuple[int, ...]]:
+    return {name + ".weight": (config.hidden,) for name in ("input_norm", "post_norm")}
+
+
+def rotary_tables(config: DecoderConfig) -> dict[str, np.ndarray]:
+    """[length, head / 2], f32."""
+    half = config.head // 2
+    angles = np.outer(np.arange(config.length),
+                      config.theta ** (-np.arange(half) / half))
+    return {"rotary.cos": np.cos(angles).astype(np.float32),
+            "rotary.sin": np.sin(angles).astype(np.float32)}
+
+
+def count_terms(name: str, shape: tuple[int, ...]) -> int:
+    """How many of a matrix's products are summed: of S one for each block column."""
+    return shape[1] if name.endswith(".S") else shape[-1]
+
+
 def make_weights(config: DecoderConfig, seed: int = 0) -> dict[str, np.ndarray]:
     """Random weights by name: norms near 1, matrices of the scale that keeps the
     scale of their input. bf16 arrays are of ml_dtypes.bfloat16."""
@@ -384,22 +407,12 @@ def make_weights(config: DecoderConfig, seed: int = 0) -> dict[str, np.ndarray]:
         dtype = ml_dtypes.bfloat16
     else:
         dtype = {"f32": np.float32, "f16": np.float16}[config.dtype]
-    weights = {}
-    for layer in config.linear_sizes:
-        for name, shape in config.linear_shapes(layer).items():
-            # What is summed over: of S the block columns.
-            terms = shape[1] if name.endswith(".S") else shape[-1]
-            weights[name] = (rng.standard_normal(shape, dtype=np.float32)
-                             / np.sqrt(np.float32(terms))).astype(dtype)
-    for name in ("input_norm", "post_norm"):
-        weights[name + ".weight"] = (
-            1 + 0.1 * rng.standard_normal(config.hidden)).astype(dtype)
-    half = config.head // 2
-    angles = np.outer(np.arange(config.length),
-                      config.theta ** (-np.arange(half) / half))
-    weights["rotary.cos"] = np.cos(angles).astype(np.float32)
-    weights["rotary.sin"] = np.sin(angles).astype(np.float32)
-    return weights
+    weights = {name: (rng.standard_normal(shape, dtype=np.float32)
+                      / np.sqrt(np.float32(count_terms(name, shape)))).astype(dtype)
+               for name, shape in matrix_shapes(config).items()}
+    weights |= {name: (1 + 0.1 * rng.standard_normal(shape)).astype(dtype)
+                for name, shape in norm_shapes(config).items()}
+    return weights | rotary_tables(config)
 
 
 def main() -> None:
