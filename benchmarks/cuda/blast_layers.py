@@ -32,19 +32,13 @@ from pathlib import Path
 
 import numpy as np
 
-from structured.bench.layers import write_zeros
+from structured.bench import layers as bench
 from structured.files import write_json, write_text
 from structured.report import table
 
 #: Relative Frobenius error that bf16 factors, Y, Z and results may have.
 TOLERANCE = 4e-3
 L2_BYTES = 60 << 20
-
-
-def rank(size_out: int, size_in: int, blocks: int, keep: float) -> int:
-    """The rank that keeps this fraction of a layer's parameters, a multiple of 16."""
-    exact = keep * size_out * size_in / (size_out + size_in + blocks * blocks)
-    return max(16, int(exact) // 16 * 16)
 
 
 def model(cell: dict) -> str:
@@ -80,15 +74,12 @@ def is_in_turn(cell: dict) -> bool:
     return cell["m"] == cell["n"]
 
 
-def layer_shapes(cell: dict) -> dict[str, list[int]]:
+def layer_shapes(cell: dict) -> dict[str, tuple[int, ...]]:
     """The factors of one of a cell's layers; b = 0: dense."""
-    m, n, b, r = (cell[key] for key in ("m", "n", "b", "r"))
-    if b == 0:
-        return {"W": [m, n]}
-    return {"U": [b, m // b, r], "S": [b, b, r], "Vt": [b, r, n // b]}
+    return bench.Layer(*(cell[key] for key in ("T", "m", "n", "b", "r", "keep"))).shapes
 
 
-def shapes(cell: dict) -> dict[str, list[int]]:
+def shapes(cell: dict) -> dict[str, tuple[int, ...]]:
     """The parameters of a cell's module."""
     return {f"{name}{index}": shape for index in range(cell["chain"])
             for name, shape in layer_shapes(cell).items()}
@@ -98,7 +89,8 @@ def make_cells(options: argparse.Namespace) -> list[dict]:
     cells = []
     for tokens, (m, n) in itertools.product(options.tokens, options.sizes):
         cells.append({"T": tokens, "m": m, "n": n, "b": 0, "r": 0, "keep": 1.0, "kernel": "auto"})
-        cells += [{"T": tokens, "m": m, "n": n, "b": b, "r": rank(m, n, b, keep), "keep": keep,
+        cells += [{"T": tokens, "m": m, "n": n, "b": b,
+                   "r": bench.Layer.blast(tokens, m, n, b, keep).r, "keep": keep,
                    "kernel": kernel}
                   for keep, b, kernel in itertools.product(options.keep, options.blocks,
                                                            options.kernels)]
@@ -117,7 +109,7 @@ def compile_cells(cells: list[dict], options: argparse.Namespace) -> None:
             continue
         write_text(source, model(cell))
         weights = source.with_suffix(".in.safetensors")
-        write_zeros(weights, shapes(cell))
+        bench.write_zeros(weights, shapes(cell))
         subprocess.run([find_tool("structured-compile"), source, "--target=cuda", "--costs=none",
                         f"--blast-kernel={cell['kernel']}", "--weights", weights, "-o", target],
                        check=True)
@@ -162,36 +154,22 @@ class Layer:
 
     def reference(self, index: int) -> list:
         """In float32, from the rounded factors."""
-        import torch
+        from structured.bench import cuda
         _, x, weights = self.sets[index]
-
-        def layer(x, *factors):
-            factors = [factor.float() for factor in factors]
-            if self.cell["b"] == 0:
-                return x @ factors[0].T
-            u, s, vt = factors
-            y = torch.einsum("tjq,jrq->jtr", x.view(len(x), len(vt), -1), vt)
-            z = torch.einsum("ijr,jtr->itr", s, y)
-            return torch.einsum("itr,ipr->tip", z, u).reshape(len(x), -1)
-
-        return self.apply(layer, x.float(), weights)
+        return self.apply(lambda x, *factors: cuda.reference(x, factors), x, weights)
 
     def rivals(self, options: argparse.Namespace) -> dict:
         """Name -> a function of a set's number."""
         import torch
+        from structured.bench import cuda
         chain = lambda layer: lambda i: self.apply(layer, *self.sets[i][1:])
 
         if self.cell["b"] == 0:
-            return {"torch.mm": chain(lambda x, w: torch.mm(x, w.T))}
+            return {"torch.mm": chain(cuda.dense_mm)}
 
-        def blast(x, u, s, vt):
-            y = torch.bmm(x.view(len(x), len(vt), -1).transpose(0, 1), vt.transpose(1, 2))
-            z = (s.unsqueeze(2) * y.unsqueeze(0)).sum(1)
-            return torch.bmm(z, u.transpose(1, 2)).transpose(0, 1).reshape(len(x), -1)
-
-        result = {"torch": chain(blast)} if options.eager else {}
+        result = {"torch": chain(cuda.blast_eager)} if options.eager else {}
         if options.inductor:
-            result["torch.compile"] = chain(torch.compile(blast, dynamic=False))
+            result["torch.compile"] = chain(torch.compile(cuda.blast_eager, dynamic=False))
         if options.stream:
             result["stream"] = self.stream()
         return result
@@ -250,9 +228,10 @@ def has_gpu() -> bool:
     except ImportError:
         print("compiled only: there is no PyTorch", file=sys.stderr)
         return False
-    if not torch.cuda.is_available():
-        print("compiled only: there is no GPU", file=sys.stderr)
-    return torch.cuda.is_available()
+    if torch.cuda.is_available():
+        return True
+    print("compiled only: there is no GPU", file=sys.stderr)
+    return False
 
 
 def run_cells(cells: list[dict], options: argparse.Namespace) -> list[dict]:
@@ -281,7 +260,8 @@ def run_cells(cells: list[dict], options: argparse.Namespace) -> list[dict]:
                 stream, lambda i, graphs=graphs, stream=stream:
                 graphs[i].launch(stream=stream.cuda_stream), len(graphs))
             # The others do not depend on it.
-            rivals = layer.rivals(options) if kernel in ("auto", options.kernels[0]) else {}
+            is_first = layer.cell["b"] == 0 or kernel == options.kernels[0]
+            rivals = layer.rivals(options) if is_first else {}
             for rival, function in rivals.items():
                 calls[name, rival] = (stream, replay(function, len(layer.sets), stream),
                                       len(layer.sets))
