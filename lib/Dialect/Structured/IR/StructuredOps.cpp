@@ -529,3 +529,142 @@ BsrMatmulOp::reifyResultShapes(OpBuilder &builder,
   shapes.push_back(tensor::getMixedSizes(builder, getLoc(), getInit()));
   return success();
 }
+
+//===----------------------------------------------------------------------===//
+// AttentionOp
+//===----------------------------------------------------------------------===//
+
+LogicalResult AttentionOp::verify() {
+  // (C1)
+  static constexpr unsigned numOperands = 4, minLoops = 4;
+  if (getIndexingMaps().size() != numOperands)
+    return emitOpError("(C1) there must be four indexing maps, got ")
+           << getIndexingMaps().size();
+  for (OpOperand &operand : getOperation()->getOpOperands()) {
+    AffineMap map = getMap(operand.getOperandNumber());
+    if (map.getNumDims() != getNumLoops() || map.getNumDims() < minLoops ||
+        map.getNumSymbols() || !map.isProjectedPermutation())
+      return emitOpError("(C1) indexing map ")
+             << operand.getOperandNumber()
+             << " must be a projected permutation of the loops, at least four, "
+                "which are the same in all maps";
+    int64_t rank = shapedType(operand.get()).getRank();
+    if (map.getNumResults() != rank)
+      return emitOpError("(C1) indexing map ")
+             << operand.getOperandNumber() << " has " << map.getNumResults()
+             << " results, its operand " << rank << " dimensions";
+  }
+
+  // (C2)
+  auto check = [&](unsigned loop, StringRef name,
+                   ArrayRef<bool> isIn) -> LogicalResult {
+    for (auto [index, expected] : llvm::enumerate(isIn))
+      if (getMap(index).isFunctionOfDim(loop) != expected)
+        return emitOpError("(C2) the loop of ")
+               << name << " must " << (expected ? "" : "not ")
+               << "be in indexing map " << index;
+    return success();
+  };
+  if (failed(check(getQueryLoop(), "queries", {true, false, false, true})) ||
+      failed(check(getKeyLoop(), "keys", {false, true, true, false})) ||
+      failed(check(getFeatureLoop(), "features of query and key",
+                   {true, true, false, false})) ||
+      failed(check(getValueLoop(), "features of value",
+                   {false, false, true, true})))
+    return failure();
+  for (unsigned loop = 0; loop < getNumBatchLoops(); ++loop)
+    if (!getMap(3).isFunctionOfDim(loop))
+      return emitOpError("(C2) batch loop ")
+             << loop << " must be in the indexing map of init";
+
+  // (C3)
+  SmallVector<int64_t> sizes = getLoopSizes();
+  for (OpOperand &operand : getOperation()->getOpOperands()) {
+    AffineMap map = getMap(operand.getOperandNumber());
+    for (unsigned dim = 0; dim < map.getNumResults(); ++dim) {
+      int64_t size = shapedType(operand.get()).getDimSize(dim);
+      unsigned loop = map.getDimPosition(dim);
+      if (!agree(size, sizes[loop]))
+        return emitOpError("(C3) loop ")
+               << loop << " is of " << sizes[loop] << ", dimension " << dim
+               << " of operand " << operand.getOperandNumber() << " of "
+               << size;
+    }
+  }
+
+  // (C4)
+  Type elementType = shapedType(getQuery()).getElementType();
+  for (Value operand : {getKey(), getValue()})
+    if (shapedType(operand).getElementType() != elementType)
+      return emitOpError("(C4) query, key and value must have the same element "
+                         "type, got ")
+             << elementType << " and " << shapedType(operand).getElementType();
+  Type initType = shapedType(getInit()).getElementType();
+  if (initType != elementType && !initType.isF32())
+    return emitOpError("(C4) init must have the element type ")
+           << elementType << " or f32, got " << initType;
+
+  // (C5)
+  TypeRange types = getOperation()->getOperandTypes();
+  bool tensors = llvm::all_of(types, llvm::IsaPred<RankedTensorType>);
+  bool memrefs = llvm::all_of(types, llvm::IsaPred<MemRefType>);
+  bool resultsFit = tensors ? getResults().getTypes() == TypeRange(types.back())
+                            : getResults().empty();
+  if ((!tensors && !memrefs) || !resultsFit)
+    return emitOpError("(C5) all operands must be tensors, with one result of "
+                       "init's type, or memrefs, with none");
+  return success();
+}
+
+LogicalResult AttentionOp::verifyRegions() {
+  Block &body = getScore().front();
+  auto isArgument = [&](BlockArgument argument) {
+    return argument.getArgNumber() == 0 ? argument.getType().isF32()
+                                        : argument.getType().isIndex();
+  };
+  if (body.getNumArguments() != getNumBatchLoops() + 3 ||
+      !llvm::all_of(body.getArguments(), isArgument))
+    return emitOpError("(C6) the region must take an f32 and ")
+           << getNumBatchLoops() + 2 << " of index";
+  if (body.empty() || !isa<YieldOp>(body.back()))
+    return emitOpError("(C6) the region must end with structured.yield");
+  return success();
+}
+
+SmallVector<int64_t> AttentionOp::getLoopSizes() {
+  SmallVector<int64_t> sizes(getNumLoops(), ShapedType::kDynamic);
+  for (OpOperand &operand : getOperation()->getOpOperands()) {
+    AffineMap map = getMap(operand.getOperandNumber());
+    for (unsigned dim = 0; dim < map.getNumResults(); ++dim)
+      if (int64_t &size = sizes[map.getDimPosition(dim)];
+          ShapedType::isDynamic(size))
+        size = shapedType(operand.get()).getDimSize(dim);
+  }
+  return sizes;
+}
+
+void AttentionOp::getEffects(
+    SmallVectorImpl<MemoryEffects::EffectInstance> &effects) {
+  for (OpOperand &operand : getOperation()->getOpOperands()) {
+    if (!isa<MemRefType>(operand.get().getType()))
+      continue;
+    auto add = [&](MemoryEffects::Effect *effect) {
+      effects.emplace_back(effect, &operand, /*stage=*/0,
+                           /*effectOnFullRegion=*/true,
+                           SideEffects::DefaultResource::get());
+    };
+    if (isDpsInit(&operand))
+      add(MemoryEffects::Write::get());
+    else
+      add(MemoryEffects::Read::get());
+  }
+}
+
+LogicalResult
+AttentionOp::reifyResultShapes(OpBuilder &builder,
+                               ReifiedRankedShapedTypeDims &shapes) {
+  if (getResults().empty())
+    return failure();
+  shapes.push_back(tensor::getMixedSizes(builder, getLoc(), getInit()));
+  return success();
+}

@@ -52,6 +52,19 @@ Value structured::castTensorElements(OpBuilder &builder, Location loc,
       .getResult(0);
 }
 
+void structured::eraseDeadOps(RewriterBase &rewriter,
+                              llvm::SetVector<Operation *> worklist) {
+  while (!worklist.empty()) {
+    Operation *op = worklist.pop_back_val();
+    if (!isOpTriviallyDead(op))
+      continue;
+    for (Value operand : op->getOperands())
+      if (Operation *producer = operand.getDefiningOp())
+        worklist.insert(producer);
+    rewriter.eraseOp(op);
+  }
+}
+
 SmallVector<structured::IntervalPiece, 2>
 structured::splitPeriodic(int64_t start, int64_t size, int64_t extent) {
   SmallVector<IntervalPiece, 2> pieces;

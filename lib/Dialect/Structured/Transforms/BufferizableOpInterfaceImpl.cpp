@@ -34,6 +34,38 @@ struct SelfBufferizable
     return success();
   }
 };
+
+/// So does attention, which does not read its init.
+struct AttentionBufferizable
+    : DstBufferizableOpInterfaceExternalModel<AttentionBufferizable,
+                                              AttentionOp> {
+  bool bufferizesToMemoryRead(Operation *op, OpOperand &operand,
+                              const AnalysisState &) const {
+    return cast<DestinationStyleOpInterface>(op).isDpsInput(&operand);
+  }
+
+  LogicalResult bufferize(Operation *op, RewriterBase &rewriter,
+                          const BufferizationOptions &options,
+                          BufferizationState &state) const {
+    if (op->getNumResults() == 0)
+      return success(); // on memrefs already
+    SmallVector<Value> buffers;
+    for (Value operand : op->getOperands()) {
+      FailureOr<Value> buffer = getBuffer(rewriter, operand, options, state);
+      if (failed(buffer))
+        return failure();
+      buffers.push_back(*buffer);
+    }
+    // The region's ops are moved, as they are yet to be bufferized.
+    auto attention = cast<AttentionOp>(op);
+    auto bufferized = AttentionOp::create(rewriter, op->getLoc(), TypeRange(),
+                                          buffers, op->getAttrs());
+    rewriter.inlineRegionBefore(attention.getScore(), bufferized.getScore(),
+                                bufferized.getScore().begin());
+    replaceOpWithBufferizedValues(rewriter, op, buffers.back());
+    return success();
+  }
+};
 } // namespace
 
 void structured::registerBufferizableOpInterfaceExternalModels(
@@ -42,8 +74,9 @@ void structured::registerBufferizableOpInterfaceExternalModels(
     LinearOp::attachInterface<SelfBufferizable<LinearOp>>(*context);
     BlastMatmulOp::attachInterface<SelfBufferizable<BlastMatmulOp>>(*context);
     GblrMatmulOp::attachInterface<SelfBufferizable<GblrMatmulOp>>(*context);
-    BlockSparseMatmulOp::attachInterface<
-        SelfBufferizable<BlockSparseMatmulOp>>(*context);
+    BlockSparseMatmulOp::attachInterface<SelfBufferizable<BlockSparseMatmulOp>>(
+        *context);
+    AttentionOp::attachInterface<AttentionBufferizable>(*context);
     BsrMatmulOp::attachInterface<SelfBufferizable<BsrMatmulOp>>(*context);
   });
 }

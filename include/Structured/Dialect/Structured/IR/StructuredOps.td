@@ -141,6 +141,12 @@ class Structured_Shaped<int rank>
                 "tensor or memref of rank " # rank # " of f16, bf16 or f32",
                 "::mlir::ShapedType">;
 
+def Structured_AnyShaped
+    : AnyTypeOf<[RankedTensorOf<[Structured_Float]>,
+                 MemRefOf<[Structured_Float]>],
+                "ranked tensor or memref of f16, bf16 or f32",
+                "::mlir::ShapedType">;
+
 class Structured_LayerOp<string mnemonic>
     : Structured_Op<mnemonic, [
         DestinationStyleOpInterface,
@@ -504,6 +510,141 @@ def Structured_BsrMatmulOp : Structured_Op<"bsr.matmul", [
       return getInitMutable();
     }
   }];
+}
+
+//===----------------------------------------------------------------------===//
+// Attention
+//===----------------------------------------------------------------------===//
+
+def Structured_AttentionOp : Structured_Op<"attention", [
+    DestinationStyleOpInterface,
+    DeclareOpInterfaceMethods<MemoryEffectsOpInterface>,
+    RecursiveMemoryEffects, RecursivelySpeculatable,
+    SingleBlock,
+    DeclareOpInterfaceMethods<ReifyRankedShapedTypeOpInterface,
+                              ["reifyResultShapes"]>]> {
+  let summary = "softmax of products, times values";
+  let description = [{
+    Scaled dot-product attention (Vaswani et al., arXiv 1706.03762, eq. 1), in
+    whatever order the operands' dimensions are, and with what is done to the
+    scores before the softmax (a scale, a mask) as a region:
+
+    ```
+    P[b…, t, l] = score(Σ_d query[b…, t, d] key[b…, l, d], b…, t, l)
+    A[b…, t, l] = exp(P[b…, t, l] - max_l P[b…, t, l])
+    O[b…, t, e] = Σ_l A[b…, t, l] value[b…, l, e] / Σ_l A[b…, t, l]
+    ```
+
+    `indexing_maps` are those of `query`, `key`, `value` and `init` over the
+    loops (b…, t, l, d, e): any number of batch loops (batches, heads, groups of
+    heads), the loop of queries, of keys, of the features of `query` and `key`,
+    and of those of `value`. A batch loop that is not in the key's map is one
+    whose queries share their keys, as in grouped-query attention (Ainslie et
+    al., arXiv 2305.13245). The region takes the score and the index of each of
+    its loops (b…, t, l), and gives the score for the softmax. What else it
+    needs it takes from outside.
+
+    `query`, `key` and `value` have the element type E: f32, f16 or bf16; `init`
+    has E or f32, and nothing but its shape matters. Scores and sums are in f32. A
+    lowering may round what `value` is multiplied by to E, before or after the
+    division. A row whose scores are all -∞ gives NaN.
+
+    ```mlir
+    %o = structured.attention
+        indexing_maps = [affine_map<(h, t, l, d, e) -> (t, h, d)>,
+                         affine_map<(h, t, l, d, e) -> (l, h, d)>,
+                         affine_map<(h, t, l, d, e) -> (l, h, e)>,
+                         affine_map<(h, t, l, d, e) -> (t, h, e)>]
+        ins(%q, %k, %v : tensor<?x8x64xf32>, tensor<?x8x64xf32>,
+                         tensor<?x8x64xf32>) outs(%o0 : tensor<?x8x64xf32>) {
+    ^bb0(%score: f32, %h: index, %t: index, %l: index):
+      %scaled = arith.mulf %score, %scale : f32
+      %seen = arith.cmpi ule, %l, %t : index
+      %masked = arith.select %seen, %scaled, %infinity : f32
+      structured.yield %masked : f32
+    } -> tensor<?x8x64xf32>
+    ```
+
+    Constraints (sizes that are dynamic are taken to agree):
+
+    - (C1) there are four indexing maps, projected permutations of the same
+      loops, at least four, and each has as many results as its operand has
+      dimensions.
+    - (C2) t is in the maps of `query` and `init`, l in those of `key` and
+      `value`, d in those of `query` and `key`, e in those of `value` and `init`,
+      and nowhere else; each batch loop is in that of `init`.
+    - (C3) the sizes of a loop agree.
+    - (C4) the element types are those above.
+    - (C5) either all operands are tensors and there is one result of `init`'s
+      type, or all are memrefs and there is none.
+    - (C6) the region takes an f32 and an index for each batch loop, t and l, and
+      ends with `structured.yield` of an f32.
+  }];
+  let arguments = (ins
+    AffineMapArrayAttr:$indexing_maps,
+    Structured_AnyShaped:$query, Structured_AnyShaped:$key,
+    Structured_AnyShaped:$value, Structured_AnyShaped:$init);
+  let results = (outs Variadic<AnyRankedTensor>:$results);
+  let regions = (region SizedRegion<1>:$score);
+  let hasVerifier = 1;
+  let hasRegionVerifier = 1;
+  let assemblyFormat = [{
+    `indexing_maps` `=` $indexing_maps attr-dict `ins` `(` $query `,` $key `,`
+    $value `:` type($query) `,` type($key) `,` type($value) `)` `outs` `(` $init
+    `:` type($init) `)` $score (`->` type($results)^)?
+  }];
+  let extraClassDeclaration = [{
+    ::mlir::MutableOperandRange getDpsInitsMutable() {
+      return getInitMutable();
+    }
+
+    // Loops, in the order of the maps' dimensions.
+    unsigned getNumBatchLoops() { return getNumLoops() - 4; }
+    unsigned getNumLoops() {
+      return getMap(0).getNumDims();
+    }
+    unsigned getQueryLoop() { return getNumBatchLoops(); }
+    unsigned getKeyLoop() { return getNumBatchLoops() + 1; }
+    /// Of the features of query and key.
+    unsigned getFeatureLoop() { return getNumBatchLoops() + 2; }
+    /// Of those of value and init.
+    unsigned getValueLoop() { return getNumBatchLoops() + 3; }
+
+    /// The indexing map of the operand of that number.
+    ::mlir::AffineMap getMap(unsigned operand) {
+      return ::llvm::cast<::mlir::AffineMapAttr>(getIndexingMaps()[operand])
+          .getValue();
+    }
+    /// The iterations of each loop, as far as they are static.
+    ::llvm::SmallVector<int64_t> getLoopSizes();
+
+    /// The region's arguments.
+    ::mlir::Value getScoreArgument() {
+      return getScore().front().getArgument(0);
+    }
+    /// Of a batch loop, t or l.
+    ::mlir::Value getIndexArgument(unsigned loop) {
+      return getScore().front().getArgument(1 + loop);
+    }
+  }];
+}
+
+def Structured_YieldOp : Structured_Op<"yield", [
+    Pure, Terminator, HasParent<"AttentionOp">]> {
+  let summary = "what a region of a structured op gives";
+  let description = [{
+    The score for the softmax, in the region of `structured.attention`:
+
+    ```mlir
+    structured.yield %score : f32
+    ```
+
+    Constraints:
+
+    - (C1) it ends the region of `structured.attention`, and its operand is f32.
+  }];
+  let arguments = (ins F32:$result);
+  let assemblyFormat = "$result attr-dict `:` type($result)";
 }
 
 #endif // STRUCTURED_OPS_TD

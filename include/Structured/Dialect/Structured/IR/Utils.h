@@ -9,6 +9,9 @@
 
 #include "Structured/Dialect/Structured/IR/Structured.h"
 
+#include "mlir/IR/PatternMatch.h"
+#include "llvm/ADT/SetVector.h"
+
 namespace structured {
 
 /// `value` in f32: an arith.extf, or `value` itself if it is f32.
@@ -24,6 +27,11 @@ mlir::Value createZeroTensor(mlir::OpBuilder &builder, mlir::Location loc,
 /// `elementType`; `tensor` itself if it has that type.
 mlir::Value castTensorElements(mlir::OpBuilder &builder, mlir::Location loc,
                                mlir::Value tensor, mlir::Type elementType);
+
+/// Erases the ops of `worklist` that nothing uses, and then what only they
+/// used.
+void eraseDeadOps(mlir::RewriterBase &rewriter,
+                  llvm::SetVector<mlir::Operation *> worklist);
 
 /// A run of a periodic interval that does not wrap around.
 struct IntervalPiece {
