@@ -323,21 +323,6 @@ struct RaiseLinear : structured::impl::RaiseLinearBase<RaiseLinear> {
 };
 } // namespace
 
-/// Erases the ops of `worklist` that nothing uses, and then what only they
-/// used.
-static void eraseDeadOps(RewriterBase &rewriter,
-                         llvm::SetVector<Operation *> worklist) {
-  while (!worklist.empty()) {
-    Operation *op = worklist.pop_back_val();
-    if (!isOpTriviallyDead(op))
-      continue;
-    for (Value operand : op->getOperands())
-      if (Operation *producer = operand.getDefiningOp())
-        worklist.insert(producer);
-    rewriter.eraseOp(op);
-  }
-}
-
 void RaiseLinear::raise(const LinearLayer &layer, StringRef name) {
   linalg::LinalgOp op = layer.op;
   Location loc = op.getLoc();

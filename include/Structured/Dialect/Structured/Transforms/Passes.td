@@ -212,6 +212,68 @@ def RaiseLinear : Pass<"structured-raise-linear", "::mlir::ModuleOp"> {
   ];
 }
 
+def RaiseAttention : Pass<"structured-raise-attention", "::mlir::ModuleOp"> {
+  let summary = "raise attention on tensors to structured.attention";
+  let description = [{
+    Replaces two products with a softmax between them by `structured.attention`.
+    It is meant for what the fusion on tensors leaves: a contraction, elementwise
+    ops, the four ops of a softmax in f32 or a `linalg.softmax`, a contraction.
+    docs/Recognition.md says which spellings are known.
+
+    The elementwise ops between the scores and the softmax (a scale, a mask)
+    become the op's region. Tensors that they read besides the scores are read
+    there by `tensor.extract`.
+
+    Before:
+
+    ```mlir
+    %s = linalg.contract indexing_maps = [#thd, #lhd, #htl]
+        ins(%q, %k : tensor<5x2x8xf32>, tensor<7x2x8xf32>)
+        outs(%zeros : tensor<2x5x7xf32>) -> tensor<2x5x7xf32>
+    %m = linalg.generic … ins(%s, %mask : tensor<2x5x7xf32>, tensor<7xf32>) {
+    ^bb0(%score: f32, %add: f32, %out: f32):
+      %0 = arith.mulf %score, %scale : f32
+      %1 = arith.addf %0, %add : f32
+      linalg.yield %1 : f32
+    }
+    %w = linalg.softmax dimension(2) ins(%m : tensor<2x5x7xf32>) …
+    %o = linalg.contract indexing_maps = [#htl, #lhe, #the]
+        ins(%w, %v : tensor<2x5x7xf32>, tensor<7x2x6xf32>)
+        outs(%zeros2 : tensor<5x2x6xf32>) -> tensor<5x2x6xf32>
+    ```
+
+    After:
+
+    ```mlir
+    %o = structured.attention
+        indexing_maps = [affine_map<(h, t, l, d, e) -> (t, h, d)>,
+                         affine_map<(h, t, l, d, e) -> (l, h, d)>,
+                         affine_map<(h, t, l, d, e) -> (l, h, e)>,
+                         affine_map<(h, t, l, d, e) -> (t, h, e)>]
+        ins(%q, %k, %v : tensor<5x2x8xf32>, tensor<7x2x8xf32>,
+                         tensor<7x2x6xf32>) outs(%e : tensor<5x2x6xf32>) {
+    ^bb0(%score: f32, %h: index, %t: index, %l: index):
+      %add = tensor.extract %mask[%l] : tensor<7xf32>
+      %0 = arith.mulf %score, %scale : f32
+      %1 = arith.addf %0, %add : f32
+      structured.yield %1 : f32
+    } -> tensor<5x2x6xf32>
+    ```
+
+    The example is run in test/Dialect/Structured/raise-attention/example.mlir.
+    A product of a softmax that stays is explained by a remark
+    `no attention: <reason>`.
+  }];
+  let statistics = [
+    Statistic<"numRaised", "num-raised", "Attentions raised">,
+    Statistic<"numRefused", "num-refused", "Products of a softmax that stay">
+  ];
+  let dependentDialects = [
+    "::mlir::arith::ArithDialect", "::mlir::tensor::TensorDialect",
+    "::structured::StructuredDialect"
+  ];
+}
+
 def BindParameters : Pass<"structured-bind-parameters", "::mlir::ModuleOp"> {
   let summary = "turn the arguments that are weights into named parameters";
   let description = [{
