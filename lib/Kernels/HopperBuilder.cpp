@@ -379,12 +379,13 @@ Value HopperBuilder::zeroAccumulators(int64_t n) {
   return zeros;
 }
 
-Value HopperBuilder::pack(Value low, Value high, Type elementType) {
+Value HopperBuilder::pack(Value low, Value high, Type elementType,
+                          bool inOrder) {
   auto text = elementType.isBF16() ? "cvt.rn.bf16x2.f32 $0, $1, $2;"
                                    : "cvt.rn.f16x2.f32 $0, $1, $2;";
   return LLVM::InlineAsmOp::create(
              *this, getI32Type(), ValueRange{high, low}, text, "=r,f,f",
-             /*has_side_effects=*/false, /*is_align_stack=*/false,
+             /*has_side_effects=*/inOrder, /*is_align_stack=*/false,
              LLVM::TailCallKind::None, LLVM::AsmDialectAttr(), ArrayAttr())
       .getResult(0);
 }

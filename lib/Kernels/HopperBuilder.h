@@ -145,8 +145,11 @@ public:
   /// For the first product of a sum.
   Value newAccumulators(int64_t n);
 
-  /// Two f32 as two elements of the type, in an i32; the inverse.
-  Value pack(Value low, Value high, mlir::Type elementType);
+  /// Two f32 as two elements of the type, in an i32; the inverse. With
+  /// `inOrder` not before what comes before it: the result's register is that
+  /// of an operand of products which are waited for.
+  Value pack(Value low, Value high, mlir::Type elementType,
+             bool inOrder = false);
   std::pair<Value, Value> unpack(Value packed, mlir::Type elementType);
   /// One, two or four 8 × 8 matrices of two-byte elements, in registers, to the
   /// rows of 16 bytes at `address`, each lane's own: 8 lanes for each matrix.

@@ -174,8 +174,9 @@ void TilePipeline::storeBy(
   });
 }
 
-void TilePipeline::writeShared(
-    Value target, function_ref<Value(int64_t block, bool lower)> getPacked) {
+void structured::writeSharedTile(
+    HopperBuilder &b, Value target, Value warp, Value lane,
+    function_ref<Value(int64_t block, bool lower)> getPacked) {
   // A lane has the address of one row of one of four matrices: upper and lower
   // rows of a block of 8 columns, then of the next. The 16 bytes of a block in
   // the swizzled tile are found at its number xor the row's.

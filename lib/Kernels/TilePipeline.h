@@ -55,6 +55,13 @@ struct TilePipelineShape {
   }
 };
 
+/// Writes 64 rows and kStoreN columns of accumulators, `warp` 16 rows, to
+/// `target` in shared memory, in rows of 128 bytes with the 128-byte swizzle.
+/// `getPacked` is that of `TilePipeline::store`.
+void writeSharedTile(
+    HopperBuilder &b, mlir::Value target, mlir::Value warp, mlir::Value lane,
+    llvm::function_ref<mlir::Value(int64_t block, bool lower)> getPacked);
+
 class TilePipeline {
 public:
   TilePipeline(HopperBuilder &builder, const TilePipelineShape &shape,
@@ -130,11 +137,12 @@ public:
           mlir::Value col, mlir::Value row, mlir::Value z,
           llvm::function_ref<mlir::Value(int64_t block, bool lower)> getPacked);
 
-  /// Writes the warpgroup's 64 rows and kStoreN columns, as `store` does, to
-  /// `target` in shared memory, in rows of 128 bytes with the 128-byte swizzle.
+  /// `writeSharedTile` by the warps of a warpgroup that multiplies.
   void writeShared(
       mlir::Value target,
-      llvm::function_ref<mlir::Value(int64_t block, bool lower)> getPacked);
+      llvm::function_ref<mlir::Value(int64_t block, bool lower)> getPacked) {
+    writeSharedTile(b, target, warp, lane, getPacked);
+  }
 
   /// Shared memory for storing, `storeBytes` for each warpgroup.
   mlir::Value getStorage() const { return storage; }

@@ -1,0 +1,528 @@
+// Part of the Structured project, under the Apache License v2.0 with LLVM
+// Exceptions. See LICENSE for license information.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+
+// Two warpgroups have 64 queries each, in shared memory; one thread of a third
+// has the copy engine bring blocks of keys and of values into a ring. While
+// the tensor cores multiply queries by the next keys, and what the softmax has
+// given by values, threads form the softmax of the scores before these.
+
+#include "Structured/Kernels/Attention.h"
+
+#include "TilePipeline.h"
+
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/LLVMIR/NVVMDialect.h"
+#include "llvm/Support/MathExtras.h"
+
+#include <limits>
+
+using namespace mlir;
+using namespace structured;
+using Values = SmallVector<Value>;
+
+static constexpr int64_t kWarpgroups = kAttentionQueries / kRowsPerWarpgroup;
+static constexpr int64_t kMaxFeatures = 128;
+static constexpr int64_t kMaxStages = 6;
+/// Bytes of a box of queries.
+static constexpr int64_t kQueryBoxBytes =
+    kAttentionBoxRows * kTileK * kElementBytes;
+static constexpr float kLog2E = 1.44269504f;
+
+namespace {
+enum Operand { kQuery, kKey, kValue, kResult };
+
+/// Boxes side by side.
+int64_t getBoxes(int64_t features) {
+  return llvm::divideCeil(features, kTileK);
+}
+
+/// Where things lie in shared memory: queries, which the result takes the place
+/// of, the ring, barriers.
+struct Shape {
+  explicit Shape(const AttentionProblem &problem)
+      : keyBoxes(getBoxes(problem.features)),
+        valueBoxes(getBoxes(problem.valueFeatures)),
+        keyBoxBytes(problem.blockKeys * kTileK * kElementBytes) {
+    int64_t boxes = std::max(keyBoxes, valueBoxes);
+    queryBytes = boxes * kQueryBoxBytes;
+    stageBytes = boxes * keyBoxBytes;
+    int64_t rest = kHopperSharedMemory - kWarpgroups * queryBytes - 8;
+    stages = std::min(kMaxStages,
+                      rest / (stageBytes + StageRing::getBarrierBytes(1)));
+  }
+
+  int64_t getBarrierOffset() const {
+    return kWarpgroups * queryBytes + stages * stageBytes;
+  }
+  int64_t getSharedBytes() const {
+    return getBarrierOffset() + StageRing::getBarrierBytes(stages) + 8;
+  }
+
+  int64_t keyBoxes, valueBoxes;
+  /// Of a box of keys or values.
+  int64_t keyBoxBytes;
+  /// Of a warpgroup.
+  int64_t queryBytes;
+  int64_t stageBytes, stages;
+};
+
+class AttentionBuilder {
+public:
+  AttentionBuilder(gpu::GPUModuleOp module, const AttentionProblem &problem,
+                   const AttentionScore &score)
+      : module(module), problem(problem), score(score), shape(problem),
+        b(module.getLoc(), module.getContext()) {}
+
+  Kernel build(StringRef name);
+
+private:
+  /// What is carried from one block of keys to the next: the ring, sums of the
+  /// result, and of both of a thread's rows the largest score and the sum, then
+  /// what the values of this block are to be multiplied by.
+  struct State {
+    Values ring;
+    Value sums;
+    std::array<Value, 2> largest, total;
+    Values weights;
+
+    Values pack() const {
+      Values values(ring);
+      values.push_back(sums);
+      llvm::append_range(values, largest);
+      llvm::append_range(values, total);
+      llvm::append_range(values, weights);
+      return values;
+    }
+    static State unpack(ValueRange values) {
+      return {Values(values.take_front(2)),
+              values[2],
+              {values[3], values[4]},
+              {values[5], values[6]},
+              Values(values.drop_front(7))};
+    }
+  };
+
+  void locate();
+  void produce();
+  void consume(Value warpgroup);
+  void load(Operand operand, Values &ring, Value block);
+  Value issueScores(Values &ring);
+  void issueSums(State &state, Value &stage);
+  std::array<Value, 2> softmax(State &state, Values &values, Value block,
+                               bool isMasked);
+  void round(State &state, ArrayRef<Value> scores);
+  void scale(State &state, const std::array<Value, 2> &factors);
+  void storeResult(Value warpgroup, const State &state);
+  void release(Value stage);
+
+  Value getSeenKeys(Value row);
+  Value getIndex(Value value) {
+    return arith::IndexCastUIOp::create(b, b.getIndexType(), value);
+  }
+  Value max(Value x,
+            Value y) { // Not of arith, which is expanded to comparisons.
+    return LLVM::MaxNumOp::create(b, x, y);
+  }
+  Value fma(Value x, Value y, Value z) {
+    return LLVM::FMAOp::create(b, x, y, z);
+  }
+  Value exp2(Value x) {
+    return LLVM::InlineAsmOp::create(
+               b, b.getF32Type(), x, "ex2.approx.ftz.f32 $0, $1;", "=f,f",
+               /*has_side_effects=*/false,
+               /*is_align_stack=*/false, LLVM::TailCallKind::None,
+               LLVM::AsmDialectAttr(), ArrayAttr())
+        .getResult(0);
+  }
+
+  gpu::GPUModuleOp module;
+  const AttentionProblem &problem;
+  const AttentionScore &score;
+  Shape shape;
+  HopperBuilder b;
+  std::optional<StageRing> stageRing;
+  // Arguments and what follows from them.
+  std::array<Value, 4> descriptors;
+  Value numKeys, numQueries;
+  Values scoreArguments;
+  /// The tile: its first query and, by operand, its place in the descriptor's
+  /// last dimension; the batch loops' indices.
+  Value firstQuery;
+  std::array<Value, 4> places;
+  Values batch;
+  /// Blocks of keys that some query of the tile sees, and that all see.
+  Value seenBlocks, fullBlocks;
+  Value shared, queryBarrier, thread, lane, warp;
+  // A consumer's.
+  Value queries;
+  std::array<Value, 2> seenKeys;
+  std::array<AttentionScore::OfRow, 2> ofRow;
+};
+} // namespace
+
+std::optional<std::string>
+structured::checkAttention(const AttentionProblem &problem) {
+  if (!problem.elementType.isF16() && !problem.elementType.isBF16())
+    return "its element type is neither f16 nor bf16";
+  for (int64_t features : {problem.features, problem.valueFeatures})
+    if (features < 1 || features % 8 || features > kMaxFeatures)
+      return "it has " + std::to_string(features) +
+             " features, not a multiple of 8 of at most " +
+             std::to_string(kMaxFeatures);
+  if (problem.blockKeys != 64 && problem.blockKeys != 128)
+    return "there are blocks of " + std::to_string(problem.blockKeys) +
+           " keys, not 64 or 128";
+  for (int64_t size : problem.batch)
+    if (size < 1)
+      return "a batch is empty";
+  return std::nullopt;
+}
+
+int64_t structured::getAttentionBlocksPerTile(const AttentionProblem &problem) {
+  return llvm::product_of(problem.batch);
+}
+
+Kernel AttentionBuilder::build(StringRef name) {
+  Kernel kernel;
+  kernel.name = name.str();
+  kernel.threads = kWarpgroup * (1 + kWarpgroups);
+  kernel.sharedMemoryBytes = shape.getSharedBytes();
+
+  SmallVector<Type> types(4, b.getPointerType());
+  types.push_back(b.getI32Type());
+  types.append(score.argumentTypes);
+  types.push_back(b.getI32Type());
+  LLVM::LLVMFuncOp function =
+      createKernel(b, module, name, types, kernel.threads);
+  for (auto [index, descriptor] : llvm::enumerate(descriptors))
+    descriptor = function.getArgument(index);
+  numKeys = function.getArgument(4);
+  llvm::append_range(scoreArguments,
+                     function.getArguments().drop_front(5).drop_back());
+  numQueries = function.getArguments().back();
+
+  shared = getSharedMemory(b, module);
+  Value barriers = b.offset(shared, shape.getBarrierOffset());
+  stageRing.emplace(b, shape.stages, barriers);
+  queryBarrier = b.offset(barriers, StageRing::getBarrierBytes(shape.stages));
+  Value threadIdx = b.threadIdx();
+  thread = b.rem(threadIdx, kWarpgroup);
+  lane = b.laneIdx();
+  warp = b.div(thread, 32);
+  b.ifThen(b.isEqual(threadIdx, 0), [&] {
+    b.initBarrier(queryBarrier, 1);
+    // One arrival of each warp that multiplies.
+    stageRing->initBarriers(4 * kWarpgroups);
+  });
+  b.syncThreads();
+  b.launchDependents();
+  // What an earlier kernel wrote is read from here on.
+  b.waitForPrerequisiteGrids();
+  locate();
+
+  // Registers go to the warpgroups that multiply.
+  Value warpgroup = b.div(threadIdx, kWarpgroup);
+  b.ifThenElse(
+      b.isEqual(warpgroup, 0),
+      [&] {
+        b.setMaxRegisters(24, /*increase=*/false);
+        b.ifThen(b.isEqual(threadIdx, 0), [&] { produce(); });
+      },
+      [&] {
+        b.setMaxRegisters(240, /*increase=*/true);
+        consume(b.add(warpgroup, -1));
+      });
+  LLVM::ReturnOp::create(b, ValueRange());
+  return kernel;
+}
+
+void AttentionBuilder::locate() {
+  // The last queries come first: with a causal mask they see the most keys.
+  int64_t perTile = getAttentionBlocksPerTile(problem);
+  Value place = b.rem(b.blockIdx(), perTile);
+  Value tiles = b.ceilDiv(numQueries, kAttentionQueries);
+  firstQuery = b.mul(b.sub(b.add(tiles, -1), b.div(b.blockIdx(), perTile)),
+                     kAttentionQueries);
+  Values indices(problem.batch.size());
+  for (auto [index, size] :
+       llvm::reverse(llvm::zip_equal(indices, problem.batch))) {
+    index = b.rem(place, size);
+    place = b.div(place, size);
+  }
+  for (auto [place, loops] : llvm::zip_equal(places, problem.batchLoops)) {
+    place = b.i32(0);
+    for (unsigned loop : loops)
+      place = b.add(b.mul(place, problem.batch[loop]), indices[loop]);
+  }
+  for (Value index : indices)
+    batch.push_back(getIndex(index));
+
+  Value last =
+      b.min(b.add(firstQuery, kAttentionQueries - 1), b.add(numQueries, -1));
+  Value seenByFirst = getSeenKeys(firstQuery), seenByLast = getSeenKeys(last);
+  Value isUnordered = b.isLess(seenByLast, seenByFirst);
+  Value blocks =
+      b.ceilDiv(b.select(isUnordered, numKeys, seenByLast), problem.blockKeys);
+  // Who sees no key at all has a row that is not a number.
+  seenBlocks = b.select(b.isEqual(blocks, 0), b.i32(1), blocks);
+  fullBlocks =
+      b.div(b.select(isUnordered, b.i32(0), seenByFirst), problem.blockKeys);
+}
+
+Value AttentionBuilder::getSeenKeys(Value row) {
+  return score.getSeenKeys ? score.getSeenKeys(b, scoreArguments, batch,
+                                               getIndex(row), numKeys)
+                           : numKeys;
+}
+
+void AttentionBuilder::load(Operand operand, Values &ring, Value block) {
+  int64_t boxes = operand == kKey ? shape.keyBoxes : shape.valueBoxes;
+  b.wait(stageRing->getEmpty(ring[0]), ring[1]);
+  Value full = stageRing->getFull(ring[0]);
+  b.arriveExpectBytes(full, boxes * shape.keyBoxBytes);
+  Value target = b.offset(shared, b.add(b.mul(ring[0], shape.stageBytes),
+                                        kWarpgroups * shape.queryBytes));
+  for (int64_t box = 0; box < boxes; ++box)
+    b.loadTile(
+        b.offset(target, box * shape.keyBoxBytes), descriptors[operand],
+        {b.i32(box * kTileK), b.mul(block, problem.blockKeys), places[operand]},
+        full);
+  ring = stageRing->advance(ring);
+}
+
+void AttentionBuilder::produce() {
+  b.arriveExpectBytes(queryBarrier,
+                      kWarpgroups * shape.keyBoxes * kQueryBoxBytes);
+  for (int64_t warpgroup = 0; warpgroup < kWarpgroups; ++warpgroup)
+    for (int64_t box = 0; box < shape.keyBoxes; ++box)
+      b.loadTile(
+          b.offset(shared, warpgroup * shape.queryBytes + box * kQueryBoxBytes),
+          descriptors[kQuery],
+          {b.i32(box * kTileK),
+           b.add(firstQuery, warpgroup * kRowsPerWarpgroup), places[kQuery]},
+          queryBarrier);
+  // In the order in which they are used: the keys of a block before the values
+  // of the one before it.
+  Values ring = stageRing->startFilling();
+  load(kKey, ring, b.i32(0));
+  ring = b.forLoop(b.i32(1), seenBlocks, b.i32(1), ring,
+                   [&](Value block, ValueRange carried) {
+                     Values ring(carried);
+                     load(kKey, ring, block);
+                     load(kValue, ring, b.add(block, -1));
+                     return ring;
+                   });
+  load(kValue, ring, b.add(seenBlocks, -1));
+}
+
+void AttentionBuilder::release(Value stage) {
+  b.ifThen(b.isEqual(lane, 0), [&] { b.arrive(stageRing->getEmpty(stage)); });
+}
+
+/// The products of the warpgroup's queries and the keys that come next.
+Value AttentionBuilder::issueScores(Values &ring) {
+  b.wait(stageRing->getFull(ring[0]), ring[1]);
+  Value keys = b.offset(shared, b.add(b.mul(ring[0], shape.stageBytes),
+                                      kWarpgroups * shape.queryBytes));
+  Value scores = b.newAccumulators(problem.blockKeys);
+  Value descriptorQ = b.matrixDescriptor(queries);
+  Value descriptorK = b.matrixDescriptor(keys);
+  b.fenceProducts();
+  for (int64_t column = 0; column < problem.features; column += 16) {
+    auto advance = [&](Value descriptor, int64_t boxBytes) -> Value {
+      int64_t bytes =
+          column / kTileK * boxBytes + column % kTileK * kElementBytes;
+      return arith::AddIOp::create(b, descriptor, b.i64(bytes / 16));
+    };
+    scores =
+        b.multiply(scores, advance(descriptorQ, kQueryBoxBytes),
+                   advance(descriptorK, shape.keyBoxBytes), problem.blockKeys,
+                   problem.elementType, /*isFirst=*/column == 0);
+  }
+  b.commitProducts();
+  ring = stageRing->advance(ring);
+  return scores;
+}
+
+/// The products with the values that come next are added to the sums; `stage`
+/// is theirs.
+void AttentionBuilder::issueSums(State &state, Value &stage) {
+  stage = state.ring[0];
+  b.wait(stageRing->getFull(stage), state.ring[1]);
+  Value values = b.offset(shared, b.add(b.mul(stage, shape.stageBytes),
+                                        kWarpgroups * shape.queryBytes));
+  Value descriptor = b.matrixDescriptor(values, shape.keyBoxBytes);
+  b.fenceProducts();
+  for (int64_t key = 0; key < problem.blockKeys; key += 16)
+    state.sums = b.multiplyRegisters(
+        state.sums, ArrayRef(state.weights).slice(key / 4, 4),
+        arith::AddIOp::create(b, descriptor,
+                              b.i64(key * kTileK * kElementBytes / 16)),
+        shape.valueBoxes * kTileK, problem.elementType, /*isFirst=*/false);
+  b.commitProducts();
+  state.ring = stageRing->advance(state.ring);
+}
+
+/// Makes of the scores of a block what its values are to be multiplied by, in
+/// f32; the factors that the sums of the two rows are to be multiplied by
+/// before.
+std::array<Value, 2> AttentionBuilder::softmax(State &state, Values &values,
+                                               Value block, bool isMasked) {
+  Value firstKey =
+      b.add(b.mul(block, problem.blockKeys), b.mul(b.rem(lane, 4), 2));
+  Value infinity = b.f32(-std::numeric_limits<float>::infinity());
+  auto getRow = [](int64_t element) { return element / 2 % 2; };
+  std::array<Value, 2> largest = state.largest;
+  for (auto [element, value] : llvm::enumerate(values)) {
+    int64_t row = getRow(element);
+    Value key = b.add(firstKey, element / 4 * 8 + element % 2);
+    // What a mask has for a key that is none must not be read.
+    Value known = isMasked ? b.min(key, b.add(numKeys, -1)) : key;
+    if (!score.factor)
+      value = ofRow[row](value, getIndex(known));
+    if (isMasked)
+      value = b.select(b.isLess(key, seenKeys[row]), value, infinity);
+    largest[row] = max(largest[row], value);
+  }
+
+  std::array<Value, 2> offset, factors, total;
+  float exponent = kLog2E * score.factor.value_or(1);
+  for (int64_t row = 0; row < 2; ++row) {
+    for (int64_t mask : {1, 2})
+      largest[row] = max(largest[row], b.shuffleXor(largest[row], mask));
+    // As long as no key has been seen: anything but -∞ less itself.
+    Value isNone = arith::CmpFOp::create(b, arith::CmpFPredicate::OEQ,
+                                         largest[row], infinity);
+    Value base = b.select(isNone, b.f32(0), largest[row]);
+    offset[row] = arith::MulFOp::create(b, base, b.f32(-exponent));
+    factors[row] = exp2(fma(state.largest[row], b.f32(exponent), offset[row]));
+    total[row] = b.f32(0);
+  }
+  for (auto [element, value] : llvm::enumerate(values)) {
+    int64_t row = getRow(element);
+    value = exp2(fma(value, b.f32(exponent), offset[row]));
+    total[row] = arith::AddFOp::create(b, total[row], value);
+  }
+  for (int64_t row = 0; row < 2; ++row)
+    state.total[row] = fma(state.total[row], factors[row], total[row]);
+  state.largest = largest;
+  return factors;
+}
+
+/// Rounds what the softmax has made of scores. The products with the weights
+/// before must have been waited for.
+void AttentionBuilder::round(State &state, ArrayRef<Value> scores) {
+  for (auto [index, word] : llvm::enumerate(state.weights))
+    word = b.pack(scores[2 * index], scores[2 * index + 1], problem.elementType,
+                  /*inOrder=*/true);
+}
+
+void AttentionBuilder::scale(State &state,
+                             const std::array<Value, 2> &factors) {
+  Values sums = b.getElements(state.sums);
+  Value scaled = b.newAccumulators(shape.valueBoxes * kTileK);
+  for (auto [element, sum] : llvm::enumerate(sums))
+    scaled = LLVM::InsertValueOp::create(
+        b, scaled, arith::MulFOp::create(b, sum, factors[element / 2 % 2]),
+        element);
+  state.sums = scaled;
+}
+
+void AttentionBuilder::consume(Value warpgroup) {
+  Value row = b.add(b.add(firstQuery, b.mul(warpgroup, kRowsPerWarpgroup)),
+                    b.add(b.mul(warp, 16), b.div(lane, 4)));
+  queries = b.offset(shared, b.mul(warpgroup, shape.queryBytes));
+  for (int64_t i = 0; i < 2; ++i) {
+    Value query = b.min(b.add(row, 8 * i), b.add(numQueries, -1));
+    seenKeys[i] = getSeenKeys(query);
+    if (!score.factor)
+      ofRow[i] = score.ofRow(b, scoreArguments, batch, getIndex(query));
+  }
+  b.wait(queryBarrier, b.i32(0));
+
+  Value infinity = b.f32(-std::numeric_limits<float>::infinity());
+  State first;
+  first.ring = stageRing->startEmptying();
+  first.sums = b.zeroAccumulators(shape.valueBoxes * kTileK);
+  first.largest = {infinity, infinity};
+  first.total = {b.f32(0), b.f32(0)};
+  Value stage = first.ring[0];
+  Values scores = b.getElements(b.waitForProducts(issueScores(first.ring)));
+  release(stage);
+  softmax(first, scores, b.i32(0), /*isMasked=*/true);
+  first.weights.resize(problem.blockKeys / 4);
+  round(first, scores);
+
+  auto addBlocks = [&](Value begin, Value end, const State &state,
+                       bool isMasked) {
+    return State::unpack(b.forLoop(
+        begin, end, b.i32(1), state.pack(),
+        [&](Value block, ValueRange carried) {
+          State state = State::unpack(carried);
+          Value keyStage = state.ring[0], valueStage;
+          Value products = issueScores(state.ring);
+          issueSums(state, valueStage);
+          Values scores =
+              b.getElements(b.waitForProducts(products, /*pending=*/1));
+          release(keyStage);
+          std::array<Value, 2> factors =
+              softmax(state, scores, block, isMasked);
+          state.sums = b.waitForProducts(state.sums);
+          release(valueStage);
+          scale(state, factors);
+          round(state, scores);
+          return state.pack();
+        }));
+  };
+  Value one = b.i32(1);
+  Value beginMasked = b.select(b.isEqual(fullBlocks, 0), one, fullBlocks);
+  State state = addBlocks(one, fullBlocks, first, /*isMasked=*/false);
+  state = addBlocks(beginMasked, seenBlocks, state, /*isMasked=*/true);
+  issueSums(state, stage);
+  state.sums = b.waitForProducts(state.sums);
+  storeResult(warpgroup, state);
+}
+
+void AttentionBuilder::storeResult(Value warpgroup, const State &state) {
+  std::array<Value, 2> factors;
+  for (int64_t row = 0; row < 2; ++row) {
+    Value total = state.total[row];
+    for (int64_t mask : {1, 2})
+      total = arith::AddFOp::create(b, total, b.shuffleXor(total, mask));
+    factors[row] = arith::DivFOp::create(b, b.f32(1), total);
+  }
+  Values sums = b.getElements(state.sums);
+  Value barrier = b.add(warpgroup, 1);
+  // The result takes the place of the queries, which all warps have read.
+  b.namedBarrier(barrier, kWarpgroup);
+  for (int64_t box = 0; box < shape.valueBoxes; ++box)
+    writeSharedTile(b, b.offset(queries, box * kQueryBoxBytes), warp, lane,
+                    [&](int64_t block, bool lower) {
+                      int64_t element = 4 * (box * 8 + block) + 2 * lower;
+                      auto divide = [&](Value sum) -> Value {
+                        return arith::MulFOp::create(b, sum, factors[lower]);
+                      };
+                      return b.pack(divide(sums[element]),
+                                    divide(sums[element + 1]),
+                                    problem.elementType);
+                    });
+  b.fenceSharedAccesses();
+  b.namedBarrier(barrier, kWarpgroup);
+  b.ifThen(b.isEqual(thread, 0), [&] {
+    for (int64_t box = 0; box < shape.valueBoxes; ++box)
+      b.storeTile(descriptors[kResult], b.offset(queries, box * kQueryBoxBytes),
+                  {b.i32(box * kTileK),
+                   b.add(firstQuery, b.mul(warpgroup, kRowsPerWarpgroup)),
+                   places[kResult]});
+    b.commitStores();
+    // Shared memory must outlive the copies from it.
+    b.waitForStores(0, /*readOnly=*/false);
+  });
+}
+
+Kernel structured::buildAttention(gpu::GPUModuleOp module, StringRef name,
+                                  const AttentionProblem &problem,
+                                  const AttentionScore &score) {
+  return AttentionBuilder(module, problem, score).build(name);
+}
