@@ -12,6 +12,7 @@
 #include "mlir/Dialect/Utils/IndexingUtils.h"
 #include "mlir/IR/PatternMatch.h"
 #include "mlir/Transforms/GreedyPatternRewriteDriver.h"
+#include "llvm/ADT/SmallBitVector.h"
 
 namespace structured {
 #define GEN_PASS_DEF_FOLDINTOCONTRACTIONS
@@ -113,6 +114,69 @@ struct FoldCopyIntoContract : OpRewritePattern<linalg::ContractOp> {
       return success();
     }
     return rewriter.notifyMatchFailure(op, "no operand is a copy");
+  }
+};
+
+/// A contraction without a loop of one iteration, and the dimensions that go
+/// along it, if there is another loop of its kind.
+struct DropUnitLoop : OpRewritePattern<linalg::ContractOp> {
+  using OpRewritePattern::OpRewritePattern;
+
+  LogicalResult matchAndRewrite(linalg::ContractOp op,
+                                PatternRewriter &rewriter) const override {
+    if (!op.hasPureTensorSemantics())
+      return rewriter.notifyMatchFailure(op, "its operands are memrefs");
+    SmallVector<AffineMap> maps = op.getIndexingMapsArray();
+    auto isAlike = [&](unsigned a, unsigned b) {
+      return a != b && llvm::all_of(maps, [&](AffineMap map) {
+               return map.isFunctionOfDim(a) == map.isFunctionOfDim(b);
+             });
+    };
+    auto loops = llvm::seq<unsigned>(0, op.getNumLoops());
+    SmallVector<int64_t> sizes = op.getStaticLoopRanges();
+    auto unit = llvm::find_if(loops, [&](unsigned loop) {
+      return sizes[loop] == 1 && llvm::any_of(loops, [&](unsigned other) {
+               return isAlike(loop, other);
+             });
+    });
+    if (unit == loops.end())
+      return rewriter.notifyMatchFailure(op, "each loop is needed");
+
+    Location loc = op.getLoc();
+    llvm::SmallBitVector isDropped(op.getNumLoops());
+    isDropped.set(*unit);
+    AffineExpr dim = rewriter.getAffineDimExpr(*unit);
+    SmallVector<Value> operands(op->getOperands());
+    SmallVector<ReassociationIndices> resultDims;
+    for (auto [operand, map] : llvm::zip_equal(operands, maps)) {
+      std::optional<unsigned> position = map.getResultPosition(dim);
+      if (position) {
+        map = map.dropResult(*position);
+        auto type = cast<RankedTensorType>(operand.getType());
+        SmallVector<int64_t> shape(type.getShape());
+        shape.erase(shape.begin() + *position);
+        // With the dimension behind it, or the last one with that before it.
+        resultDims.assign(shape.size(), {});
+        for (int64_t i = 0; i < type.getRank(); ++i) {
+          int64_t at = i > *position ? i - 1 : i;
+          resultDims[std::min<int64_t>(at, shape.size() - 1)].push_back(i);
+        }
+        operand = tensor::CollapseShapeOp::create(
+            rewriter, loc, type.clone(shape), operand, resultDims);
+      }
+      map = compressDims(map, isDropped);
+    }
+    auto contract = linalg::ContractOp::create(
+        rewriter, loc, operands.back().getType(),
+        ValueRange(operands).drop_back(), operands.back(),
+        rewriter.getAffineMapArrayAttr(maps));
+    // What is summed over is not in the result.
+    if (!op.getIndexingMapsArray().back().isFunctionOfDim(*unit))
+      rewriter.replaceOp(op, contract);
+    else
+      rewriter.replaceOpWithNewOp<tensor::ExpandShapeOp>(
+          op, op->getResultTypes().front(), contract->getResult(0), resultDims);
+    return success();
   }
 };
 
@@ -232,7 +296,7 @@ struct FoldIntoContractions
   void runOnOperation() override {
     RewritePatternSet patterns(&getContext());
     patterns.add<CopyToGeneric, ContractionToContract, FoldCopyIntoContract,
-                 FoldParameterTranspose, LayoutContractParameter>(
+                 DropUnitLoop, FoldParameterTranspose, LayoutContractParameter>(
         &getContext());
     if (failed(applyPatternsGreedily(getOperation(), std::move(patterns))))
       return signalPassFailure();

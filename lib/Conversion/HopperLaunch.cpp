@@ -9,6 +9,7 @@
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/IR/SymbolTable.h"
+#include "llvm/Support/MathExtras.h"
 
 using namespace mlir;
 using namespace structured;
@@ -77,6 +78,12 @@ LaunchBuilder::LaunchBuilder(
 Value LaunchBuilder::getPointer(Value memref) {
   Value index = memref::ExtractAlignedPointerAsIndexOp::create(b, memref);
   Value number = arith::IndexCastOp::create(b, b.getI64Type(), index);
+  auto type = cast<MemRefType>(memref.getType());
+  auto [strides, offset] = type.getStridesAndOffset();
+  if (offset != 0) {
+    int64_t bytes = llvm::divideCeil(type.getElementTypeBitWidth(), 8);
+    number = arith::AddIOp::create(b, number, int64(offset * bytes));
+  }
   return LLVM::IntToPtrOp::create(b, LLVM::LLVMPointerType::get(b.getContext()),
                                   number);
 }
@@ -84,6 +91,17 @@ Value LaunchBuilder::getPointer(Value memref) {
 Value LaunchBuilder::getSize(Value memref, int64_t dim) {
   return b.createOrFold<arith::IndexCastOp>(
       b.getI64Type(), memref::DimOp::create(b, memref, dim));
+}
+
+Value LaunchBuilder::getStride(Value memref, int64_t dim) {
+  auto type = cast<MemRefType>(memref.getType());
+  if (auto [strides, offset] = type.getStridesAndOffset();
+      !ShapedType::isDynamic(strides[dim]))
+    return int64(strides[dim]);
+  Value stride = int64(1);
+  for (int64_t inner = type.getRank() - 1; inner > dim; --inner)
+    stride = arith::MulIOp::create(b, stride, getSize(memref, inner));
+  return stride;
 }
 
 Value LaunchBuilder::getTensorMap(Value memref, std::array<Value, 3> sizes,
@@ -116,14 +134,27 @@ void LaunchBuilder::launch(SmallVector<Value> arguments, Value tokens,
   Value multiprocessors = arith::IndexCastOp::create(
       b, b.getIndexType(),
       func::CallOp::create(b, count, ValueRange()).getResult(0));
-  Value all = arith::IndexCastOp::create(b, b.getIndexType(), tokens);
-  Value tiles = arith::MulIOp::create(
-      b, arith::CeilDivUIOp::create(b, all, index(rows)), index(tilesPerRow));
-  Value blocks = arith::MinUIOp::create(b, multiprocessors, tiles);
+  Value blocks = arith::MinUIOp::create(b, multiprocessors,
+                                        countTiles(tokens, rows, tilesPerRow));
   if (maxBlocks)
     blocks = arith::MinUIOp::create(b, blocks, index(*maxBlocks));
-  arguments.push_back(arith::TruncIOp::create(b, b.getI32Type(), tokens));
+  arguments.push_back(toInt32(tokens));
   launch(arguments, blocks);
+}
+
+void LaunchBuilder::launchTiles(SmallVector<Value> arguments, Value tokens,
+                                int64_t rows, int64_t tilesPerRow) {
+  Value blocks = countTiles(tokens, rows, tilesPerRow);
+  arguments.push_back(toInt32(tokens));
+  makeNextLaunchProgrammatic(b, module);
+  launch(arguments, blocks);
+}
+
+Value LaunchBuilder::countTiles(Value tokens, int64_t rows,
+                                int64_t tilesPerRow) {
+  Value all = arith::IndexCastOp::create(b, b.getIndexType(), tokens);
+  return arith::MulIOp::create(
+      b, arith::CeilDivUIOp::create(b, all, index(rows)), index(tilesPerRow));
 }
 
 Value LaunchBuilder::getScratch(int64_t bytes, int64_t blocks) {
@@ -155,6 +186,12 @@ void LaunchBuilder::launch(ValueRange arguments, Value blocks) {
   func::ReturnOp::create(b);
 }
 
+Value LaunchBuilder::toInt32(Value number) {
+  return arith::TruncIOp::create(b, b.getI32Type(), number);
+}
+Value LaunchBuilder::toInt64(Value index) {
+  return arith::IndexCastOp::create(b, b.getI64Type(), index);
+}
 Value LaunchBuilder::index(int64_t value) {
   return arith::ConstantIndexOp::create(b, value);
 }

@@ -36,11 +36,16 @@ public:
 
   mlir::Value getOperand(unsigned index) { return function.getArgument(index); }
 
-  /// The address of a memref's first element, in device memory.
+  /// The address of a memref's first element, in device memory. Its offset
+  /// must be static.
   mlir::Value getPointer(mlir::Value memref);
 
   /// Dimension `dim` as an i64.
   mlir::Value getSize(mlir::Value memref, int64_t dim);
+
+  /// From one entry of dimension `dim` to the next, in elements (i64): static,
+  /// or that of a contiguous memref.
+  mlir::Value getStride(mlir::Value memref, int64_t dim);
 
   /// The descriptor of an array of two-byte elements, innermost dimension
   /// first; strides are in elements.
@@ -59,6 +64,11 @@ public:
               int64_t rows, int64_t tilesPerRow,
               std::optional<int64_t> maxBlocks = std::nullopt);
 
+  /// Launches the kernel on a block for each tile, before the kernel in front
+  /// of it has ended.
+  void launchTiles(llvm::SmallVector<mlir::Value> arguments, mlir::Value tokens,
+                   int64_t rows, int64_t tilesPerRow);
+
   /// Memory that launches keep data in from one to the next, zeroed before the
   /// first, numbered after all that there is in the module. If the kernel's
   /// blocks wait for each other, there are `blocks` of them; 0: they may run at
@@ -70,6 +80,8 @@ public:
   void launch(llvm::ArrayRef<mlir::Value> arguments, int64_t blocks,
               bool isProgrammatic);
 
+  mlir::Value toInt32(mlir::Value number);
+  mlir::Value toInt64(mlir::Value index);
   mlir::Value int64(int64_t value);
   mlir::Value int32(int64_t value);
 
@@ -77,6 +89,7 @@ public:
 
 private:
   mlir::Value index(int64_t value);
+  mlir::Value countTiles(mlir::Value tokens, int64_t rows, int64_t tilesPerRow);
   void launch(mlir::ValueRange arguments, mlir::Value blocks);
 
   mlir::ModuleOp module;

@@ -3,6 +3,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 
 #include "LayerContractions.h"
+#include "LowerAttention.h"
 
 #include "Structured/Conversion/Passes.h"
 #include "Structured/Dialect/Structured/IR/Structured.h"
@@ -11,6 +12,7 @@
 #include "mlir/Dialect/Affine/IR/AffineOps.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
+#include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/IR/PatternMatch.h"
@@ -303,13 +305,27 @@ private:
   }
 };
 
+struct LowerAttentionOp final : OpRewritePattern<AttentionOp> {
+  using OpRewritePattern::OpRewritePattern;
+
+  LogicalResult matchAndRewrite(AttentionOp op,
+                                PatternRewriter &rewriter) const override {
+    if (op->getNumResults() == 0)
+      return rewriter.notifyMatchFailure(op, "its operands are memrefs");
+    rewriter.replaceOp(op, lowerAttention(rewriter, op));
+    return success();
+  }
+};
+
 struct StructuredToLinalg
     : structured::impl::StructuredToLinalgBase<StructuredToLinalg> {
   void runOnOperation() override {
-    getOperation()->walk([&](StructuredLayerOpInterface layer) {
-      if (layer->getNumResults() == 0)
-        layer->emitRemark("not lowered: its operands are memrefs; run the pass "
-                          "before bufferization");
+    getOperation()->walk([&](Operation *op) {
+      if (!isa<StructuredLayerOpInterface, AttentionOp>(op))
+        return;
+      if (op->getNumResults() == 0)
+        op->emitRemark("not lowered: its operands are memrefs; run the pass "
+                       "before bufferization");
       else
         ++numLowered;
     });
@@ -322,5 +338,6 @@ struct StructuredToLinalg
 
 void structured::populateStructuredToLinalgPatterns(
     RewritePatternSet &patterns) {
-  patterns.add<LowerLinear, LowerBlast, LowerGblr>(patterns.getContext());
+  patterns.add<LowerLinear, LowerBlast, LowerGblr, LowerAttentionOp>(
+      patterns.getContext());
 }

@@ -69,6 +69,12 @@ void structured::buildCudaTensorPipeline(OpPassManager &pm,
     pm.addPass(createMergeSiblings());
     addCleanup(pm);
   }
+  // Attention is one kernel where there is one for it.
+  AttentionToLinalgOptions attention;
+  attention.keepHopper = isHopper(options);
+  if (attention.keepHopper)
+    pm.addPass(createRaiseAttention());
+  pm.addPass(createAttentionToLinalg(attention));
   pm.addPass(createParametersToArguments());
   pm.addPass(createConstantsToArguments());
   pm.addPass(createPrepareEntries());
@@ -107,8 +113,10 @@ void structured::buildCudaBufferPipeline(OpPassManager &pm,
     }
     pm.addPass(createBlastToHopper(hopper));
   }
-  if (isHopper(options))
+  if (isHopper(options)) {
     pm.addPass(createBsrToHopper());
+    pm.addPass(createAttentionToHopper());
+  }
   pm.addPass(createMatmulsToCublas());
   // Everything else to kernels. They are outlined before buffers are placed, so
   // that their operands are in plain sight.
@@ -135,7 +143,8 @@ void structured::buildCudaBufferPipeline(OpPassManager &pm,
   pm.addPass(createExpandShapeToReinterpretCast());
   pm.addPass(memref::createExpandStridedMetadataPass());
   pm.addPass(createLowerAffinePass());
-  pm.addPass(arith::createArithExpandOpsPass());
+  // Not in kernels, for which there are instructions for maxima.
+  pm.addNestedPass<func::FuncOp>(arith::createArithExpandOpsPass());
   pm.addNestedPass<func::FuncOp>(createGpuAsyncRegionPass());
   if (canOverlapLaunches(options))
     pm.addPass(createOverlapLaunches());

@@ -13,6 +13,8 @@
 # RUN: structured-compile %t/mix.mlir --target=cuda --costs=none --blast-kernel=unfused --emit=cubin -o %t/mix.cubin --remarks >> %t/remarks 2>&1
 # RUN: %python %s exchange > %t/exchange.mlir
 # RUN: structured-compile %t/exchange.mlir --target=cuda --costs=none --blast-kernel=exchange --emit=cubin -o %t/exchange.cubin --remarks >> %t/remarks 2>&1
+# RUN: %python %s attention > %t/attention.mlir
+# RUN: structured-compile %t/attention.mlir --target=cuda --costs=none --emit=cubin -o %t/attention.cubin --remarks >> %t/remarks 2>&1
 # RUN: FileCheck %s < %t/remarks
 # RUN: grep -c "kernel 'blast_stages12_[0-9]*': .*; 0 bytes spill stores, 0 bytes spill loads" %t/remarks | FileCheck %s --check-prefix=FUSED
 # RUN: grep -c "kernel 'blast_stages123_[0-9]*': .*; 0 bytes spill stores, 0 bytes spill loads" %t/remarks | FileCheck %s --check-prefix=WHOLE
@@ -20,11 +22,13 @@
 # RUN: grep -c "kernel 'blast_exchange_[0-9]*': .*; 0 bytes spill stores, 0 bytes spill loads" %t/remarks | FileCheck %s --check-prefix=EXCHANGE
 # RUN: grep -c "kernel 'blast_decode_[0-9]*': .*; 0 bytes spill stores, 0 bytes spill loads" %t/remarks | FileCheck %s --check-prefix=DECODE
 # RUN: grep -c "kernel 'bsr_matmul_[a-z0-9_]*': .*; 0 bytes spill stores, 0 bytes spill loads" %t/remarks | FileCheck %s --check-prefix=GBLR
+# RUN: grep -c "kernel 'attention_[0-9]*': .*; 0 bytes spill stores, 0 bytes spill loads" %t/remarks | FileCheck %s --check-prefix=ATTENTION
 # RUN: llvm-readobj --file-headers %t/layers.cubin | FileCheck %s --check-prefix=CUBIN
-"""Every kind of kernel for BLAST and GBLR layers, assembled: none spills registers.
+"""Every kind of kernel for BLAST and GBLR layers and for attention, assembled: none
+spills registers.
 
 One layer for each kind, by element type: (b_out, b_in, r, T), of blocks of 32 × 64
-unless their sizes follow.
+unless their sizes follow. Attention by the features of queries and of values.
 """
 # CHECK-NOT: {{[1-9][0-9]*}} bytes spill
 # CHECK-NOT: wgmma{{.*}}serial
@@ -34,6 +38,7 @@ unless their sizes follow.
 # EXCHANGE: {{^}}14{{$}}
 # DECODE: {{^}}14{{$}}
 # GBLR: {{^}}8{{$}}
+# ATTENTION: {{^}}24{{$}}
 # CUBIN: Machine: {{.*}}(0xBE)
 
 import sys
@@ -51,6 +56,35 @@ EXCHANGE = [(16, 16, 992, 4096, 32, 256), (16, 16, 992, 1024, 32, 256), (16, 16,
             (3, 5, 8, 300, 32, 136)]
 DECODE = [(1, 1, 8, 1), (2, 2, 1024, 1), (16, 16, 1024, 1), (16, 16, 1024, 4), (3, 5, 88, 7),
           (16, 16, 1000, 16), (64, 48, 512, 9)]
+
+FEATURES = [(128, 128), (64, 64), (80, 24)]
+#: What becomes of a score %s; `seen` is whether the query sees the key.
+SCORES = {"scale": "%r = arith.mulf %s, %scale : f32",
+          "causal": """%x = arith.mulf %s, %scale : f32
+    %r = arith.select %seen, %x, %minus : f32""",
+          "mask": """%m = tensor.extract %mask[%t, %l] : tensor<2048x2000xf32>
+    %r = arith.addf %s, %m : f32""",
+          "cap": "%r = math.tanh %s : f32"}
+
+
+def attention(name, dtype, score, features, value_features):
+    q, k, v, o = (f"tensor<{n}x16x{m}x{dtype}>" for n, m in [
+        (2048, features), (2000, features), (2000, value_features), (2048, value_features)])
+    maps = ", ".join(f"affine_map<(h, t, l, d, e) -> ({m})>"
+                     for m in ("t, h, d", "l, h, d", "l, h, e", "t, h, e"))
+    return f"""func.func @{name}(%q: {q}, %k: {k}, %v: {v}, %mask: tensor<2048x2000xf32>) -> {o} {{
+  %scale = arith.constant 0.125 : f32
+  %minus = arith.constant 0xFF800000 : f32
+  %e = tensor.empty() : {o}
+  %o = structured.attention indexing_maps = [{maps}] ins(%q, %k, %v : {q}, {k}, {v}) outs(%e : {o}) {{
+  ^bb0(%s: f32, %h: index, %t: index, %l: index):
+    %seen = arith.cmpi ule, %l, %t : index
+    {SCORES[score]}
+    structured.yield %r : f32
+  }} -> {o}
+  return %o : {o}
+}}
+"""
 
 
 def layer(name, dtype, b_out, b_in, rank, tokens, rows=32, columns=64):
@@ -76,6 +110,11 @@ def layer(name, dtype, b_out, b_in, rank, tokens, rows=32, columns=64):
 
 kind = "".join(sys.argv[1:])
 for dtype in ("bf16", "f16"):
+    if kind == "attention":
+        for score in SCORES:
+            for features in FEATURES:
+                print(attention(f"{dtype}_{score}_{features[0]}", dtype, score, *features))
+        continue
     kinds = {"fused": FUSED, "whole": WHOLE, "mix": MIX, "exchange": EXCHANGE}
     for index, sizes in enumerate(kinds.get(kind, DECODE)):
         print(layer(f"{dtype}_{index}", dtype, *sizes))

@@ -8,7 +8,7 @@
 include "mlir/Pass/PassBase.td"
 
 def StructuredToLinalg : Pass<"structured-to-linalg"> {
-  let summary = "lower linear layers on tensors to linalg contractions";
+  let summary = "lower layers and attention on tensors to linalg contractions";
   let description = [{
     Replaces the layer ops on tensors by contractions that accumulate in f32:
 
@@ -21,6 +21,13 @@ def StructuredToLinalg : Pass<"structured-to-linalg"> {
 
     An `init` of f16 or bf16 is extended to f32 first, and the sum is rounded
     once.
+
+    `structured.attention` becomes two contractions with a softmax between them:
+    the scores in f32, the op's region as a `linalg.generic` (a tensor that it
+    reads by the loops' indices as an operand), four ops for maxima,
+    exponentials, sums and quotients, which are rounded to the values' element
+    type, and a product that gives `init`'s. `structured-raise-attention` takes
+    this back.
 
     Before:
 
@@ -40,17 +47,17 @@ def StructuredToLinalg : Pass<"structured-to-linalg"> {
         outs(%y0 : tensor<?x12xf32>) -> tensor<?x12xf32>
     ```
 
-    The example is run in test/Conversion/StructuredToLinalg/linear.mlir. Layers
-    on memrefs are left alone, with a remark: run the pass before
-    bufferization.
+    The example is run in test/Conversion/StructuredToLinalg/linear.mlir,
+    attention in attention.mlir there. Ops on memrefs are left alone, with a
+    remark: run the pass before bufferization.
   }];
   let dependentDialects = [
     "::mlir::affine::AffineDialect", "::mlir::arith::ArithDialect",
-    "::mlir::linalg::LinalgDialect", "::mlir::scf::SCFDialect",
-    "::mlir::tensor::TensorDialect"
+    "::mlir::linalg::LinalgDialect", "::mlir::math::MathDialect",
+    "::mlir::scf::SCFDialect", "::mlir::tensor::TensorDialect"
   ];
   let statistics = [
-    Statistic<"numLowered", "num-lowered", "Layers lowered">
+    Statistic<"numLowered", "num-lowered", "Layers and attentions lowered">
   ];
 }
 
@@ -444,6 +451,8 @@ def FoldIntoContractions : Pass<"structured-fold-into-contractions"> {
       `linalg.generic`;
     - an operand of a contraction that is a transposed or broadcast copy is replaced by
       the original, and the maps say how it is read;
+    - a loop of one iteration of a contraction, and the dimensions along it, are
+      left out, if there is another one in the same operands;
     - a transposed `structured.parameter` becomes a parameter with a
       `permutation`, which costs nothing at run time;
     - a parameter that a contraction multiplies with is stored in the order in
@@ -1039,6 +1048,108 @@ def BsrToHopper : Pass<"structured-bsr-to-hopper", "::mlir::ModuleOp"> {
   let statistics = [
     Statistic<"numProducts", "num-products", "Products lowered">,
     Statistic<"numPairs", "num-pairs", "Pairs of products in one kernel">
+  ];
+}
+
+def AttentionToLinalg : Pass<"structured-attention-to-linalg"> {
+  let summary = "lower attention on tensors to linalg ops";
+  let description = [{
+    What `structured-to-linalg` does to `structured.attention`, and to nothing
+    else. With `keep-hopper` what `structured-attention-to-hopper` takes is
+    left, and a remark names why something is not.
+
+    Before:
+
+    ```mlir
+    %o = structured.attention indexing_maps = […]
+        ins(%q, %k, %v : tensor<4x8xf32>, tensor<6x8xf32>, tensor<6x8xf32>)
+        outs(%o0 : tensor<4x8xf32>) {
+    ^bb0(%score: f32, %t: index, %l: index):
+      structured.yield %score : f32
+    } -> tensor<4x8xf32>
+    ```
+
+    After:
+
+    ```mlir
+    %scores = linalg.contract … ins(%q, %k : …) outs(%zeros : …)
+    %largest = linalg.generic … ins(%scores : …) outs(%infinities : …) …
+    …
+    %o = linalg.contract … ins(%weights, %v : …) outs(%zeros_0 : …)
+    ```
+
+    The example is run in test/Conversion/AttentionToLinalg/basic.mlir.
+    Attention on memrefs is left alone, with a remark.
+  }];
+  let options = [
+    Option<"keepHopper", "keep-hopper", "bool", /*default=*/"false",
+           "Leave what structured-attention-to-hopper takes">
+  ];
+  let dependentDialects = [
+    "::mlir::arith::ArithDialect", "::mlir::linalg::LinalgDialect",
+    "::mlir::math::MathDialect", "::mlir::tensor::TensorDialect"
+  ];
+  let statistics = [
+    Statistic<"numLowered", "num-lowered", "Attentions lowered">
+  ];
+}
+
+def AttentionToHopper
+    : Pass<"structured-attention-to-hopper", "::mlir::ModuleOp"> {
+  let summary = "lower attention to a kernel for Hopper";
+  let description = [{
+    Replaces `structured.attention` on memrefs of f16 or bf16 by one kernel
+    generated for its sizes and its region (`buildAttention`,
+    Structured/Kernels/Attention.h), which does not store the scores. The launch
+    stands in a private function of the operands and of what the region takes
+    from outside, one for each kind of attention. An operand whose layout a
+    descriptor cannot have is copied.
+
+    If the region gives -∞ for all keys from some number on, by a comparison of
+    the key's index with what is the query's plus something that is the same for
+    all queries (a causal mask), or is the same for all (a number of keys that
+    are used), blocks of keys that no query of a tile sees are not read, and no
+    comparison is made in those that all see.
+
+    Before:
+
+    ```mlir
+    structured.attention indexing_maps = […]
+        ins(%q, %k, %v : memref<256x8x64xbf16>, memref<512x8x64xbf16>,
+                         memref<512x8x64xbf16>)
+        outs(%o : memref<256x8x64xbf16>) {
+    ^bb0(%score: f32, %h: index, %t: index, %l: index):
+      %first = memref.load %position[%c0] : memref<1xi64>
+      %base = arith.index_cast %first : i64 to index
+      %at = arith.addi %base, %t : index
+      %seen = arith.cmpi ule, %l, %at : index
+      %scaled = arith.mulf %score, %scale : f32
+      %masked = arith.select %seen, %scaled, %infinity : f32
+      structured.yield %masked : f32
+    }
+    ```
+
+    After:
+
+    ```mlir
+    call @attention(%q, %k, %v, %o, %position) : …
+    ```
+
+    The example is run in test/Conversion/AttentionToHopper/basic.mlir. What the
+    kernel does not take is left, with a remark that says why: few queries (fewer
+    than 64, or so few tiles of 128 queries, of all batch loops together, that most
+    of the GPU would be idle), features that are no multiple of 8 of at most 128
+    or that are not side by side, rows between batch dimensions, a region with other
+    than scalar ops of arith and math and loads from memrefs of static shapes.
+  }];
+  let dependentDialects = [
+    "::mlir::arith::ArithDialect", "::mlir::func::FuncDialect",
+    "::mlir::gpu::GPUDialect", "::mlir::LLVM::LLVMDialect",
+    "::mlir::memref::MemRefDialect", "::mlir::NVVM::NVVMDialect",
+    "::mlir::scf::SCFDialect"
+  ];
+  let statistics = [
+    Statistic<"numLowered", "num-lowered", "Attentions lowered">
   ];
 }
 

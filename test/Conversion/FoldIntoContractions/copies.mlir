@@ -69,3 +69,32 @@ func.func @refused(%x: tensor<7x4xf16>, %w: tensor<4x5xf16>, %y0: tensor<7x5xf32
       outs(%c0 : tensor<7x5xi32>) -> tensor<7x5xi32>
   return %y, %c : tensor<7x5xf32>, tensor<7x5xi32>
 }
+
+// -----
+
+// Loops of one iteration: the group of heads and the batch go, and so does what
+// is summed once; the only rows and columns stay.
+
+// CHECK-LABEL: func @units(
+// CHECK: linalg.contract {{.*}} ins(%{{.*}}, %{{.*}} : tensor<7x4x8xf32>, tensor<5x4x8xf32>) outs(%{{.*}} : tensor<4x7x5xf32>)
+// CHECK: tensor.expand_shape %{{.*}} : tensor<4x1x7x5xf32> into tensor<1x4x1x7x5xf32>
+func.func @units(%x: tensor<1x7x1x4x8xf32>, %y: tensor<1x5x4x8x1xf32>, %z0: tensor<1x4x1x7x5xf32>)
+    -> tensor<1x4x1x7x5xf32> {
+  %x1 = tensor.expand_shape %x [[0], [1], [2], [3], [4, 5]] output_shape [1, 7, 1, 4, 8, 1]
+      : tensor<1x7x1x4x8xf32> into tensor<1x7x1x4x8x1xf32>
+  %z = linalg.contract indexing_maps = [affine_map<(b, h, g, t, l, d, u) -> (b, t, g, h, d, u)>,
+                                        affine_map<(b, h, g, t, l, d, u) -> (b, l, h, d, u)>,
+                                        affine_map<(b, h, g, t, l, d, u) -> (b, h, g, t, l)>]
+      ins(%x1, %y : tensor<1x7x1x4x8x1xf32>, tensor<1x5x4x8x1xf32>)
+      outs(%z0 : tensor<1x4x1x7x5xf32>) -> tensor<1x4x1x7x5xf32>
+  return %z : tensor<1x4x1x7x5xf32>
+}
+
+// CHECK-LABEL: func @only_units(
+// CHECK: linalg.contract {{.*}} ins(%{{.*}}, %{{.*}} : tensor<1x8xf32>, tensor<1x8xf32>) outs(%{{.*}} : tensor<1x1xf32>)
+func.func @only_units(%x: tensor<1x8xf32>, %y: tensor<1x8xf32>, %z0: tensor<1x1xf32>) -> tensor<1x1xf32> {
+  %z = linalg.contract indexing_maps = [affine_map<(t, l, d) -> (t, d)>, affine_map<(t, l, d) -> (l, d)>,
+                                        affine_map<(t, l, d) -> (t, l)>]
+      ins(%x, %y : tensor<1x8xf32>, tensor<1x8xf32>) outs(%z0 : tensor<1x1xf32>) -> tensor<1x1xf32>
+  return %z : tensor<1x1xf32>
+}

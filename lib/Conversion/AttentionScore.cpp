@@ -1,0 +1,414 @@
+// Part of the Structured project, under the Apache License v2.0 with LLVM
+// Exceptions. See LICENSE for license information.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+
+#include "AttentionScore.h"
+
+#include "mlir/Analysis/SliceAnalysis.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Math/IR/Math.h"
+#include "mlir/Dialect/MemRef/IR/MemRef.h"
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
+#include "mlir/IR/IRMapping.h"
+#include "mlir/IR/Matchers.h"
+#include "mlir/Transforms/RegionUtils.h"
+
+#include <cmath>
+
+using namespace mlir;
+using namespace structured;
+
+/// Queries and thread blocks from which the kernel is faster than products and
+/// a softmax of their own (docs/Hopper.md), and blocks if what becomes of a
+/// score takes long.
+static constexpr int64_t kMinQueries = 64, kMinBlocks = 16, kMinSlowBlocks = 48;
+
+//===----------------------------------------------------------------------===//
+// What the kernel takes
+//===----------------------------------------------------------------------===//
+
+/// The loop of an operand's rows, and that of its columns.
+static std::pair<unsigned, unsigned> getRowAndColumn(AttentionOp op,
+                                                     unsigned operand) {
+  bool isOfQueries = operand == 0 || operand == 3;
+  bool hasFeatures = operand < 2;
+  return {isOfQueries ? op.getQueryLoop() : op.getKeyLoop(),
+          hasFeatures ? op.getFeatureLoop() : op.getValueLoop()};
+}
+
+AttentionProblem structured::getAttentionProblem(AttentionOp op) {
+  SmallVector<int64_t> sizes = op.getLoopSizes();
+  AttentionProblem problem;
+  problem.elementType =
+      cast<ShapedType>(op.getQuery().getType()).getElementType();
+  problem.features = sizes[op.getFeatureLoop()];
+  problem.valueFeatures = sizes[op.getValueLoop()];
+  problem.batch.assign(sizes.begin(), sizes.begin() + op.getNumBatchLoops());
+  for (auto [operand, loops] : llvm::enumerate(problem.batchLoops))
+    for (AffineExpr result : op.getMap(operand).getResults())
+      if (unsigned loop = cast<AffineDimExpr>(result).getPosition();
+          loop < op.getNumBatchLoops())
+        loops.push_back(loop);
+  return problem;
+}
+
+/// Why the region cannot be part of the kernel; empty if it can.
+static std::string getRegionReason(AttentionOp op) {
+  for (Operation &inner : op.getScore().front().without_terminator()) {
+    if (isa<tensor::ExtractOp, memref::LoadOp>(inner)) {
+      auto type = cast<ShapedType>(inner.getOperand(0).getType());
+      if (!type.hasStaticShape())
+        return "its region reads what has no static shape";
+      if (!type.getElementType().isIntOrFloat())
+        return "its region reads what are neither integers nor floats";
+      continue;
+    }
+    bool isScalar =
+        llvm::all_of(inner.getOperandTypes(),
+                     [](Type type) { return type.isIntOrIndexOrFloat(); }) &&
+        llvm::all_of(inner.getResultTypes(),
+                     [](Type type) { return type.isIntOrIndexOrFloat(); });
+    if (!isa<arith::ArithDialect, math::MathDialect>(inner.getDialect()) ||
+        !isScalar || inner.getNumRegions() != 0 || inner.getNumResults() != 1)
+      return "its region has " + inner.getName().getStringRef().str();
+  }
+  return "";
+}
+
+std::string structured::getHopperAttentionReason(AttentionOp op) {
+  SmallVector<int64_t> sizes = op.getLoopSizes();
+  if (cast<ShapedType>(op.getInit().getType()).getElementType() !=
+      cast<ShapedType>(op.getQuery().getType()).getElementType())
+    return "its result has another element type than its operands";
+  for (auto [loop, size] : llvm::enumerate(sizes))
+    if (ShapedType::isDynamic(size) && loop != op.getQueryLoop() &&
+        loop != op.getKeyLoop())
+      return "more than the numbers of queries and keys are dynamic";
+  int64_t queries = sizes[op.getQueryLoop()], keys = sizes[op.getKeyLoop()];
+  if (!ShapedType::isDynamic(queries) && queries < kMinQueries)
+    return "it has " + std::to_string(queries) + " queries, fewer than " +
+           std::to_string(kMinQueries);
+  if (keys == 0)
+    return "it has no keys";
+  if (std::optional<std::string> reason =
+          checkAttention(getAttentionProblem(op)))
+    return *reason;
+  // Descriptors are (features, rows, batch).
+  static constexpr StringRef names[] = {"query", "key", "value", "init"};
+  for (unsigned operand = 0; operand < 4; ++operand) {
+    AffineMap map = op.getMap(operand);
+    auto [row, column] = getRowAndColumn(op, operand);
+    unsigned rank = map.getNumResults();
+    if (map.getDimPosition(rank - 1) != column)
+      return "the features are not the last dimension of its " +
+             names[operand].str();
+    // The rows come before or after all batch loops of more than one iteration.
+    bool isBefore = false, isAfter = false;
+    unsigned rowDim =
+        *map.getResultPosition(getAffineDimExpr(row, op.getContext()));
+    for (unsigned dim = 0; dim + 1 < rank; ++dim)
+      if (dim != rowDim && sizes[map.getDimPosition(dim)] != 1)
+        (dim < rowDim ? isBefore : isAfter) = true;
+    if (isBefore && isAfter)
+      return "the rows of its " + names[operand].str() +
+             " are between batch dimensions";
+  }
+  std::string reason = getRegionReason(op);
+  if (!reason.empty() || ShapedType::isDynamic(queries))
+    return reason;
+  bool isSlow = AttentionScoreLowering(op).getBlockKeys() < 128;
+  int64_t minBlocks = isSlow ? kMinSlowBlocks : kMinBlocks;
+  int64_t blocks = llvm::divideCeil(queries, kAttentionQueries) *
+                   getAttentionBlocksPerTile(getAttentionProblem(op));
+  if (blocks < minBlocks)
+    return "it would have " + std::to_string(blocks) +
+           " thread blocks, fewer than " + std::to_string(minBlocks);
+  return "";
+}
+
+//===----------------------------------------------------------------------===//
+// The region
+//===----------------------------------------------------------------------===//
+
+/// Whether it is the constant -∞.
+static bool isNegativeInfinity(Value value) {
+  FloatAttr constant;
+  return matchPattern(value, m_Constant(&constant)) &&
+         constant.getValue().isInfinity() && constant.getValue().isNegative();
+}
+
+/// `value`, an integer that is not negative, without casts that widen it.
+static Value skipCasts(Value value) {
+  while (Operation *op = value.getDefiningOp()) {
+    if (!isa<arith::IndexCastOp, arith::IndexCastUIOp, arith::ExtSIOp,
+             arith::ExtUIOp>(op))
+      break;
+    value = op->getOperand(0);
+  }
+  return value;
+}
+
+AttentionScoreLowering::AttentionScoreLowering(AttentionOp op) : op(op) {
+  llvm::SetVector<Value> outside;
+  getUsedValuesDefinedAbove(op.getScore(), outside);
+  for (Value value : outside)
+    (matchPattern(value, m_Constant()) ? constants : captures).push_back(value);
+  findMask();
+}
+
+bool AttentionScoreLowering::dependsOn(Value value, Value argument) {
+  if (value == argument)
+    return true;
+  Operation *defining = value.getDefiningOp();
+  return defining && op.getScore().isAncestor(defining->getParentRegion()) &&
+         llvm::any_of(defining->getOperands(), [&](Value operand) {
+           return dependsOn(operand, argument);
+         });
+}
+
+bool AttentionScoreLowering::isOffsetOfQuery(Value value) {
+  Value query = op.getIndexArgument(op.getQueryLoop());
+  if (value == query || !dependsOn(value, query))
+    return true;
+  Operation *defining = value.getDefiningOp();
+  // Casts of 64 bits, and sums: they go round once at most.
+  if (isa<arith::IndexCastOp>(defining))
+    return (value.getType().isIndex() || value.getType().isInteger(64)) &&
+           isOffsetOfQuery(defining->getOperand(0));
+  if (auto sum = dyn_cast<arith::AddIOp>(defining)) {
+    bool left = dependsOn(sum.getLhs(), query);
+    bool right = dependsOn(sum.getRhs(), query);
+    return left != right && isOffsetOfQuery(left ? sum.getLhs() : sum.getRhs());
+  }
+  return false;
+}
+
+bool AttentionScoreLowering::findMask(Value condition, bool isSeenIfTrue) {
+  using Predicate = arith::CmpIPredicate;
+  auto compare = condition.getDefiningOp<arith::CmpIOp>();
+  if (!compare)
+    return false;
+  Value key = op.getIndexArgument(op.getKeyLoop());
+  Predicate predicate = compare.getPredicate();
+  Value limit = compare.getRhs();
+  if (skipCasts(compare.getLhs()) != key) {
+    if (skipCasts(compare.getRhs()) != key)
+      return false;
+    limit = compare.getLhs();
+    // a < b as b > a
+    switch (predicate) {
+    case Predicate::sge:
+      predicate = Predicate::sle;
+      break;
+    case Predicate::sgt:
+      predicate = Predicate::slt;
+      break;
+    case Predicate::sle:
+      predicate = Predicate::sge;
+      break;
+    case Predicate::slt:
+      predicate = Predicate::sgt;
+      break;
+    case Predicate::uge:
+      predicate = Predicate::ule;
+      break;
+    case Predicate::ugt:
+      predicate = Predicate::ult;
+      break;
+    case Predicate::ule:
+      predicate = Predicate::uge;
+      break;
+    case Predicate::ult:
+      predicate = Predicate::ugt;
+      break;
+    default:
+      return false;
+    }
+  }
+  if (!isSeenIfTrue)
+    predicate = arith::invertPredicate(predicate);
+  bool isSigned = predicate == Predicate::sle || predicate == Predicate::slt;
+  bool isInclusive = predicate == Predicate::sle || predicate == Predicate::ule;
+  if (!isSigned && predicate != Predicate::ule && predicate != Predicate::ult)
+    return false;
+  Type type = limit.getType();
+  if ((!type.isIndex() && !type.isInteger(64)) ||
+      dependsOn(limit, op.getScoreArgument()) || dependsOn(limit, key) ||
+      !isOffsetOfQuery(limit))
+    return false;
+  mask = Mask{limit, isSigned, isInclusive, Value()};
+  return true;
+}
+
+void AttentionScoreLowering::findMask() {
+  Value result = op.getScore().front().getTerminator()->getOperand(0);
+  auto select = result.getDefiningOp<arith::SelectOp>();
+  if (!select)
+    return;
+  bool isSeenIfTrue = isNegativeInfinity(select.getFalseValue());
+  if (!isSeenIfTrue && !isNegativeInfinity(select.getTrueValue()))
+    return;
+  if (findMask(select.getCondition(), isSeenIfTrue))
+    mask->seen = isSeenIfTrue ? select.getTrueValue() : select.getFalseValue();
+}
+
+SmallVector<Operation *> AttentionScoreLowering::getSlice(Value value) {
+  SmallVector<Operation *> slice;
+  for (Operation &inner : op.getScore().front().without_terminator())
+    if (dependsOn(value, inner.getResult(0)))
+      slice.push_back(&inner);
+  return slice;
+}
+
+IRMapping AttentionScoreLowering::map(OpBuilder &b, ValueRange arguments,
+                                      ValueRange batch, Value query) {
+  IRMapping mapping;
+  for (Value constant : constants)
+    b.clone(*constant.getDefiningOp(), mapping);
+  for (auto [capture, argument] : llvm::zip_equal(captures, arguments)) {
+    // Scalars of index come as i64.
+    if (capture.getType().isIndex())
+      argument = arith::IndexCastOp::create(b, op.getLoc(), b.getIndexType(),
+                                            argument);
+    mapping.map(capture, argument);
+  }
+  for (auto [loop, index] : llvm::enumerate(batch))
+    mapping.map(op.getIndexArgument(loop), index);
+  mapping.map(op.getIndexArgument(op.getQueryLoop()), query);
+  return mapping;
+}
+
+/// An element of a memref whose first one is at `pointer`.
+static Value load(OpBuilder &builder, memref::LoadOp op, Value pointer,
+                  ValueRange indices) {
+  ImplicitLocOpBuilder b(op.getLoc(), builder);
+  auto [strides, offset] = op.getMemRefType().getStridesAndOffset();
+  Value place = arith::ConstantIndexOp::create(b, 0);
+  for (auto [index, stride] : llvm::zip_equal(indices, strides))
+    place = arith::AddIOp::create(
+        b, place,
+        arith::MulIOp::create(b, index,
+                              arith::ConstantIndexOp::create(b, stride)));
+  Type type = op.getMemRefType().getElementType();
+  Value number = arith::IndexCastOp::create(b, b.getI64Type(), place);
+  Value address = LLVM::GEPOp::create(b, pointer.getType(), type, pointer,
+                                      ArrayRef<LLVM::GEPArg>{number});
+  return LLVM::LoadOp::create(b, type, address);
+}
+
+/// Adds `ops` as mapped.
+static void cloneOps(OpBuilder &builder, ArrayRef<Operation *> ops,
+                     IRMapping &mapping) {
+  for (Operation *op : ops) {
+    auto read = dyn_cast<memref::LoadOp>(op);
+    if (!read) {
+      builder.clone(*op, mapping);
+      continue;
+    }
+    SmallVector<Value> indices;
+    for (Value index : read.getIndices())
+      indices.push_back(mapping.lookup(index));
+    mapping.map(read.getResult(),
+                load(builder, read, mapping.lookup(read.getMemRef()), indices));
+  }
+}
+
+/// What the region gives for a key that is seen.
+Value AttentionScoreLowering::getResult() {
+  return mask ? mask->seen
+              : op.getScore().front().getTerminator()->getOperand(0);
+}
+
+/// What the score is multiplied by, if that is all and it is positive.
+std::optional<double> AttentionScoreLowering::getFactor() {
+  Value result = getResult(), score = op.getScoreArgument();
+  if (result == score)
+    return 1;
+  Operation *product = result.getDefiningOp();
+  FloatAttr constant;
+  if (!isa_and_nonnull<arith::MulFOp, arith::DivFOp>(product) ||
+      product->getOperand(0) != score ||
+      !matchPattern(product->getOperand(1), m_Constant(&constant)))
+    return std::nullopt;
+  double factor = constant.getValueAsDouble();
+  if (isa<arith::DivFOp>(product))
+    factor = 1 / factor;
+  if (!std::isnormal(factor) || factor < 0)
+    return std::nullopt;
+  return factor;
+}
+
+bool AttentionScoreLowering::isOfElement(Value value) {
+  return dependsOn(value, op.getIndexArgument(op.getKeyLoop())) ||
+         dependsOn(value, op.getScoreArgument());
+}
+
+int64_t AttentionScoreLowering::getBlockKeys() {
+  // Loads and functions of many scores at once take many registers.
+  bool takesRegisters =
+      llvm::any_of(getSlice(getResult()), [&](Operation *inner) {
+        return isOfElement(inner->getResult(0)) &&
+               (isa<memref::LoadOp, tensor::ExtractOp>(inner) ||
+                isa<math::MathDialect>(inner->getDialect()));
+      });
+  return takesRegisters ? 64 : 128;
+}
+
+AttentionScore AttentionScoreLowering::getScore() {
+  AttentionScore score;
+  MLIRContext *context = op->getContext();
+  for (Value capture : captures) {
+    Type type = capture.getType();
+    if (isa<MemRefType>(type))
+      type = LLVM::LLVMPointerType::get(context);
+    else if (type.isIndex())
+      type = IntegerType::get(context, 64);
+    score.argumentTypes.push_back(type);
+  }
+  Value result = getResult();
+  score.factor = getFactor();
+  score.ofRow = [=](ImplicitLocOpBuilder &b, ValueRange arguments,
+                    ValueRange batch, Value query) {
+    IRMapping mapping = map(b, arguments, batch, query);
+    SmallVector<Operation *> ofRow, ofElement;
+    for (Operation *inner : getSlice(result))
+      (isOfElement(inner->getResult(0)) ? ofElement : ofRow).push_back(inner);
+    cloneOps(b, ofRow, mapping);
+    return [=, &b](Value score, Value key) {
+      IRMapping ofOne = mapping;
+      ofOne.map(op.getScoreArgument(), score);
+      ofOne.map(op.getIndexArgument(op.getKeyLoop()), key);
+      cloneOps(b, ofElement, ofOne);
+      return ofOne.lookup(result);
+    };
+  };
+  if (!mask)
+    return score;
+  score.getSeenKeys = [=](ImplicitLocOpBuilder &b, ValueRange arguments,
+                          ValueRange batch, Value query, Value keys) {
+    IRMapping mapping = map(b, arguments, batch, query);
+    cloneOps(b, getSlice(mask->limit), mapping);
+    Value limit = mapping.lookupOrDefault(mask->limit);
+    if (limit.getType().isIndex())
+      limit = arith::IndexCastOp::create(b, b.getI64Type(), limit);
+    Value count = arith::ExtUIOp::create(b, b.getI64Type(), keys);
+    auto constant = [&](int64_t value) -> Value {
+      return arith::ConstantIntOp::create(b, value, 64);
+    };
+    // The largest and the smallest limit for which it is what it seems.
+    Value most = mask->isInclusive
+                     ? arith::SubIOp::create(b, count, constant(1)).getResult()
+                     : count;
+    if (mask->isSigned) {
+      Value least = constant(mask->isInclusive ? -1 : 0);
+      limit = arith::MaxSIOp::create(b, limit, least);
+      limit = arith::MinSIOp::create(b, limit, most);
+    } else {
+      limit = arith::MinUIOp::create(b, limit, most);
+    }
+    if (mask->isInclusive)
+      limit = arith::AddIOp::create(b, limit, constant(1));
+    return arith::TruncIOp::create(b, b.getI32Type(), limit).getResult();
+  };
+  return score;
+}

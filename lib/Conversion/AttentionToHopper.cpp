@@ -1,0 +1,234 @@
+// Part of the Structured project, under the Apache License v2.0 with LLVM
+// Exceptions. See LICENSE for license information.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+
+#include "AttentionScore.h"
+#include "HopperLaunch.h"
+
+#include "Structured/Conversion/Passes.h"
+
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/GPU/IR/GPUDialect.h"
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+#include "mlir/Dialect/LLVMIR/NVVMDialect.h"
+#include "mlir/Dialect/MemRef/IR/MemRef.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+#include "mlir/IR/Matchers.h"
+#include "mlir/Transforms/RegionUtils.h"
+
+namespace structured {
+#define GEN_PASS_DEF_ATTENTIONTOHOPPER
+#include "Structured/Conversion/Passes.h.inc"
+} // namespace structured
+
+using namespace mlir;
+using namespace structured;
+using LocBuilder = ImplicitLocOpBuilder;
+
+/// Elements of 16 bytes, what descriptors ask addresses and strides to be
+/// multiples of.
+static constexpr int64_t kAligned = 8;
+
+/// The dimension of an operand that its rows (queries or keys) go along.
+static unsigned getRowDim(AttentionOp op, unsigned operand) {
+  bool isOfQueries = operand == 0 || operand == 3;
+  unsigned loop = isOfQueries ? op.getQueryLoop() : op.getKeyLoop();
+  AffineExpr dim = getAffineDimExpr(loop, op.getContext());
+  return *op.getMap(operand).getResultPosition(dim);
+}
+
+/// Whether the place of an element is known, if it is the type of a memref.
+static bool hasStaticLayout(Type type) {
+  auto memref = dyn_cast<MemRefType>(type);
+  int64_t offset;
+  SmallVector<int64_t> strides;
+  return !memref || (succeeded(memref.getStridesAndOffset(strides, offset)) &&
+                     !ShapedType::isDynamic(offset) &&
+                     !llvm::is_contained(strides, ShapedType::kDynamic));
+}
+
+/// Whether a descriptor can have the layout of the operand: columns side by
+/// side, and one stride for all batch dimensions.
+static bool hasDescriptor(AttentionOp op, unsigned operand) {
+  auto type = cast<MemRefType>(op->getOperand(operand).getType());
+  if (type.getLayout().isIdentity())
+    return true;
+  int64_t offset;
+  SmallVector<int64_t> strides;
+  if (failed(type.getStridesAndOffset(strides, offset)) ||
+      llvm::any_of(strides, ShapedType::isDynamic) ||
+      ShapedType::isDynamic(offset) || offset % kAligned || strides.back() != 1)
+    return false;
+  // From the last batch dimension of more than one entry on.
+  std::optional<int64_t> next;
+  unsigned row = getRowDim(op, operand);
+  for (int64_t dim = type.getRank() - 2; dim >= 0; --dim) {
+    if (type.getDimSize(dim) == 1)
+      continue;
+    if (strides[dim] % kAligned)
+      return false;
+    if (dim == row)
+      continue;
+    if (next && strides[dim] != *next)
+      return false;
+    next = strides[dim] * type.getDimSize(dim);
+  }
+  return true;
+}
+
+namespace {
+struct AttentionToHopper
+    : structured::impl::AttentionToHopperBase<AttentionToHopper> {
+  void runOnOperation() override {
+    SmallVector<AttentionOp> ops;
+    getOperation().walk([&](AttentionOp op) { ops.push_back(op); });
+    SmallVector<Kind> kinds;
+    for (AttentionOp op : ops) {
+      std::string reason = op->getNumResults() != 0
+                               ? "its operands are not memrefs"
+                               : getHopperAttentionReason(op);
+      if (!reason.empty()) {
+        op->emitRemark("no Hopper kernel: ") << reason;
+        continue;
+      }
+      lower(op, kinds);
+      ++numLowered;
+    }
+    for (Kind &kind : kinds)
+      for (AttentionOp op : kind.ops)
+        op.erase();
+  }
+
+private:
+  /// Those that share a function, and so a kernel.
+  struct Kind {
+    SmallVector<AttentionOp> ops;
+    SmallVector<Value> operands;
+    func::FuncOp function;
+  };
+
+  /// Adds a call before the op.
+  void lower(AttentionOp op, SmallVector<Kind> &kinds) {
+    LocBuilder b(op.getLoc(), op);
+    SmallVector<Value> operands, copies;
+    for (OpOperand &operand : op->getOpOperands()) {
+      operands.push_back(operand.get());
+      if (hasDescriptor(op, operand.getOperandNumber()))
+        continue;
+      operands.back() = allocateLike(b, operand.get());
+      copies.push_back(operands.back());
+      if (!op.isDpsInit(&operand))
+        memref::CopyOp::create(b, operand.get(), operands.back());
+    }
+    Value result = operands.back();
+    for (Value capture : AttentionScoreLowering(op).getCaptures()) {
+      if (hasStaticLayout(capture.getType()))
+        continue;
+      Value copy = allocateLike(b, capture);
+      copies.push_back(copy);
+      memref::CopyOp::create(b, capture, copy);
+      replaceAllUsesInRegionWith(capture, copy, op.getScore());
+    }
+    AttentionScoreLowering lowering(op);
+    llvm::append_range(operands, lowering.getCaptures());
+
+    auto *kind = llvm::find_if(
+        kinds, [&](Kind &kind) { return isLike(op, operands, kind); });
+    if (kind == kinds.end()) {
+      kinds.push_back({{}, operands, launch(op, operands, lowering)});
+      kind = &kinds.back();
+    }
+    kind->ops.push_back(op);
+    func::CallOp::create(b, kind->function, operands);
+    if (result != op.getInit())
+      memref::CopyOp::create(b, result, op.getInit());
+    for (Value buffer : copies)
+      memref::DeallocOp::create(b, buffer);
+  }
+
+  /// Whether the op, on such operands and captures, is one of that kind.
+  static bool isLike(AttentionOp op, ValueRange operands, const Kind &kind) {
+    AttentionOp other = kind.ops.front();
+    if (op.getIndexingMaps() != other.getIndexingMaps() ||
+        operands.getTypes() != ValueRange(kind.operands).getTypes())
+      return false;
+    DenseMap<Value, Value> same;
+    for (auto [mine, others] : llvm::zip_equal(operands, kind.operands))
+      same[mine] = others;
+    auto isSame = [&](Value mine, Value others) {
+      Attribute constant, othersConstant;
+      if (matchPattern(mine, m_Constant(&constant)) &&
+          matchPattern(others, m_Constant(&othersConstant)))
+        return success(constant == othersConstant);
+      return success(same.lookup(mine) == others);
+    };
+    return OperationEquivalence::isRegionEquivalentTo(
+        &op.getScore(), &other.getScore(), isSame,
+        [&](Value mine, Value others) { same[mine] = others; },
+        OperationEquivalence::IgnoreLocations);
+  }
+
+  /// A contiguous buffer of the memref's shape.
+  static Value allocateLike(LocBuilder &b, Value memref) {
+    auto type = cast<MemRefType>(memref.getType());
+    SmallVector<Value> sizes;
+    for (int64_t dim = 0; dim < type.getRank(); ++dim)
+      if (type.isDynamicDim(dim))
+        sizes.push_back(memref::DimOp::create(b, memref, dim));
+    return memref::AllocOp::create(
+        b, MemRefType::get(type.getShape(), type.getElementType()), sizes);
+  }
+
+  /// A function of query, key, value, init and what the region captures.
+  func::FuncOp launch(AttentionOp op, ValueRange operands,
+                      AttentionScoreLowering &lowering) {
+    AttentionProblem problem = getAttentionProblem(op);
+    problem.blockKeys = lowering.getBlockKeys();
+    AttentionScore score = lowering.getScore();
+    LaunchBuilder launch(getOperation(), op.getLoc(), "attention", operands,
+                         problem.elementType,
+                         [&](gpu::GPUModuleOp kernels, StringRef name) {
+                           return buildAttention(kernels, name, problem, score);
+                         });
+    SmallVector<Value> arguments;
+    for (unsigned operand = 0; operand < 4; ++operand)
+      arguments.push_back(
+          getDescriptor(launch, op, problem.blockKeys, operand));
+    arguments.push_back(
+        launch.toInt32(launch.getSize(launch.getOperand(1), getRowDim(op, 1))));
+    for (auto [index, capture] : llvm::enumerate(lowering.getCaptures())) {
+      Value argument = launch.getOperand(4 + index);
+      if (isa<MemRefType>(capture.getType()))
+        argument = launch.getPointer(argument);
+      else if (capture.getType().isIndex())
+        argument = launch.toInt64(argument);
+      arguments.push_back(argument);
+    }
+    launch.launchTiles(arguments,
+                       launch.getSize(launch.getOperand(0), getRowDim(op, 0)),
+                       kAttentionQueries, getAttentionBlocksPerTile(problem));
+    return launch.function;
+  }
+
+  /// That of (features, rows, batch).
+  static Value getDescriptor(LaunchBuilder &launch, AttentionOp op,
+                             int64_t blockKeys, unsigned operand) {
+    Value memref = launch.getOperand(operand);
+    auto type = cast<MemRefType>(memref.getType());
+    int64_t rank = type.getRank(), row = getRowDim(op, operand);
+    int64_t batch = 1, batchDim = row;
+    for (int64_t dim = 0; dim + 1 < rank; ++dim)
+      if (dim != row && type.getDimSize(dim) != 1) {
+        batch *= type.getDimSize(dim);
+        batchDim = dim;
+      }
+    bool isOfQueries = operand == 0 || operand == 3;
+    return launch.getTensorMap(
+        memref,
+        {launch.int64(type.getDimSize(rank - 1)), launch.getSize(memref, row),
+         launch.int64(batch)},
+        {launch.getStride(memref, row), launch.getStride(memref, batchDim)},
+        {kAttentionBoxColumns, isOfQueries ? kAttentionBoxRows : blockKeys, 1});
+  }
+};
+} // namespace
