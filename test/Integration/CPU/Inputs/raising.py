@@ -136,15 +136,17 @@ def execute(opt, passes, module):
     return shape, [float(x) for x in re.findall(r"-?[\d.]+(?:e[-+]?\d+)?|nan|inf", data)]
 
 
-def check_raising(opt, label, text, shapes=None):
-    """Exits with a message unless the text's function is raised and computes
-    the same before and after."""
+def check_raising(opt, label, text, shapes=None, passes=RAISE,
+                  op="structured.linear", before=()):
+    """Exits with a message unless the first pass raises the text's function to
+    `op` and it computes the same after `passes` as it does before, which is
+    after the passes `before`."""
     name, element, module = with_driver(text, shapes)
     label = f"{label}: @{name}"
-    if "structured.linear" not in run([*opt, RAISE[0]], module):
+    if op not in run([*opt, passes[0]], module):
         sys.exit(f"{label}: not raised\n{text}")
-    shape, expected = execute(opt, [], module)
-    raised_shape, actual = execute(opt, RAISE, module)
+    shape, expected = execute(opt, before, module)
+    raised_shape, actual = execute(opt, passes, module)
     scale = max(abs(x) for x in expected)
     error = max(abs(a - b) for a, b in zip(expected, actual)) / scale
     if (shape != raised_shape or len(expected) != len(actual)

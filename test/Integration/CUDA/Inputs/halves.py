@@ -26,12 +26,15 @@ def compile_module(mlir, directory, weights=None, options=()):
     """The first half: a module for CUDA, and how its parameters follow from the
     weights, {name: (array, dtype)}."""
     module = Module(mlir, directory, weights, ["--target=cuda", *options])
-    note_parameters(module.directory, weights or {})
+    # A module without parameters has no file of them.
+    if (module.directory / "model.safetensors").exists():
+        note_parameters(module.directory, weights or {})
 
 
 def open_module(directory, weights=None):
     """The second half: the module, with its parameters made again."""
-    write_parameters(Path(directory), weights or {})
+    if (Path(directory) / "parameters.json").exists():
+        write_parameters(Path(directory), weights or {})
     return Module.compiled(directory)
 
 
