@@ -13,8 +13,10 @@ runtime but no compiler, and run there with --run-only.
 
 Weights are random, in bf16. Each result is first compared with that of the same layer
 in PyTorch, in float32. Rivals: the dense layer in PyTorch, in bf16, eager ("torch")
-and with --inductor through torch.compile, both in CUDA graphs. Theirs write the
-tokens into the cache; ours return a new one. A run reads more weights than the L2
+and with --inductor through torch.compile, both in CUDA graphs; of several tokens also
+one that is for the first tokens only and leaves out the rest of the cache ("causal"),
+where ours take any position. Theirs write the tokens into the cache; ours return a new
+one. A run reads more weights than the L2
 cache has.
 """
 
@@ -72,10 +74,11 @@ def compile_layers(configs: list[llama.DecoderConfig], options: argparse.Namespa
 
 
 class Reference:
-    """The layer in PyTorch, with weights of a type."""
+    """The layer in PyTorch, with weights of a type. With `causal` it is for tokens that
+    are the first ones, which see no other key of the cache."""
 
-    def __init__(self, config: llama.DecoderConfig, weights: dict, dtype):
-        self.config = config
+    def __init__(self, config: llama.DecoderConfig, weights: dict, dtype, causal=False):
+        self.config, self.causal = config, causal
         self.weights = {name: value if name in ROTARY else value.to(dtype)
                         for name, value in weights.items()}
 
@@ -108,9 +111,13 @@ class Reference:
         q = rotate(self.linear("attention.q", y))
         keys.index_copy_(0, at, rotate(self.linear("attention.k", y)))
         values.index_copy_(0, at, self.linear("attention.v", y).view(tokens, -1, c.head))
-        seen = torch.arange(c.length, device=x.device) <= at[:, None]
-        attended = torch.nn.functional.scaled_dot_product_attention(
-            *(t.transpose(0, 1)[None] for t in (q, keys, values)), attn_mask=seen[None, None])
+        attend = torch.nn.functional.scaled_dot_product_attention
+        q, k, v = (t.transpose(0, 1)[None] for t in (q, keys, values))
+        if self.causal:
+            attended = attend(q, k[:, :, :tokens], v[:, :, :tokens], is_causal=True)
+        else:
+            seen = torch.arange(c.length, device=x.device) <= at[:, None]
+            attended = attend(q, k, v, attn_mask=seen[None, None])
         x = x + self.linear("attention.o", attended[0].transpose(0, 1).reshape(tokens, -1))
         y = self.norm("post_norm", x)
         gate, up = self.linear("mlp.gate", y), self.linear("mlp.up", y)
@@ -169,10 +176,12 @@ def run_layers(configs: list[llama.DecoderConfig], options: argparse.Namespace) 
                 graph.launch(stream=stream.cuda_stream), 4)
             if config.blocks:
                 continue
-            layer = Reference(config, weights, torch.bfloat16)
-            rivals = {"torch": layer}
+            rivals = {"torch": Reference(config, weights, torch.bfloat16)}
+            if first == 0:
+                rivals["torch, causal"] = Reference(config, weights, torch.bfloat16, causal=True)
             if options.inductor:
-                rivals["torch.compile"] = torch.compile(layer, dynamic=False)
+                rivals |= {who.replace("torch", "torch.compile"):
+                           torch.compile(layer, dynamic=False) for who, layer in rivals.items()}
             for rival, function in rivals.items():
                 run = replay(lambda _, f=function, inputs=inputs: f(*inputs), 1, stream)
                 calls[tokens, who, rival] = stream, lambda _, run=run: run(0), 4
