@@ -16,8 +16,7 @@ in PyTorch, in float32. Rivals: the dense layer in PyTorch, in bf16, eager ("tor
 and with --inductor through torch.compile, both in CUDA graphs; of several tokens also
 one that is for the first tokens only and leaves out the rest of the cache ("causal"),
 where ours take any position. Theirs write the tokens into the cache; ours return a new
-one. A run reads more weights than the L2
-cache has.
+one. A run reads more weights than the L2 cache has.
 """
 
 import argparse

@@ -18,10 +18,11 @@
 using namespace mlir;
 using namespace structured;
 
-/// Queries and thread blocks from which the kernel is faster than products and
-/// a softmax of their own (docs/Hopper.md), and blocks if what becomes of a
-/// score takes long.
-static constexpr int64_t kMinQueries = 64, kMinBlocks = 16, kMinSlowBlocks = 48;
+/// Scores, and keys, from which the kernel is faster than products and a
+/// softmax of their own; scores if what becomes of each takes long
+/// (docs/Hopper.md).
+static constexpr int64_t kMinScores = 1 << 20, kMinKeys = 2048,
+                         kMinSlowScores = 1 << 22;
 
 //===----------------------------------------------------------------------===//
 // What the kernel takes
@@ -44,6 +45,11 @@ AttentionProblem structured::getAttentionProblem(AttentionOp op) {
   problem.features = sizes[op.getFeatureLoop()];
   problem.valueFeatures = sizes[op.getValueLoop()];
   problem.batch.assign(sizes.begin(), sizes.begin() + op.getNumBatchLoops());
+  problem.blockKeys = AttentionScoreLowering(op).getBlockKeys();
+  int64_t queries = sizes[op.getQueryLoop()], keys = sizes[op.getKeyLoop()];
+  if (!ShapedType::isDynamic(queries) && !ShapedType::isDynamic(keys))
+    problem.splits =
+        getAttentionSplits(problem, queries, keys, kHopperMultiprocessors);
   for (auto [operand, loops] : llvm::enumerate(problem.batchLoops))
     for (AffineExpr result : op.getMap(operand).getResults())
       if (unsigned loop = cast<AffineDimExpr>(result).getPosition();
@@ -85,9 +91,6 @@ std::string structured::getHopperAttentionReason(AttentionOp op) {
         loop != op.getKeyLoop())
       return "more than the numbers of queries and keys are dynamic";
   int64_t queries = sizes[op.getQueryLoop()], keys = sizes[op.getKeyLoop()];
-  if (!ShapedType::isDynamic(queries) && queries < kMinQueries)
-    return "it has " + std::to_string(queries) + " queries, fewer than " +
-           std::to_string(kMinQueries);
   if (keys == 0)
     return "it has no keys";
   if (std::optional<std::string> reason =
@@ -114,15 +117,16 @@ std::string structured::getHopperAttentionReason(AttentionOp op) {
              " are between batch dimensions";
   }
   std::string reason = getRegionReason(op);
-  if (!reason.empty() || ShapedType::isDynamic(queries))
+  if (!reason.empty() || ShapedType::isDynamic(queries) ||
+      ShapedType::isDynamic(keys))
     return reason;
-  bool isSlow = AttentionScoreLowering(op).getBlockKeys() < 128;
-  int64_t minBlocks = isSlow ? kMinSlowBlocks : kMinBlocks;
-  int64_t blocks = llvm::divideCeil(queries, kAttentionQueries) *
-                   getAttentionBlocksPerTile(getAttentionProblem(op));
-  if (blocks < minBlocks)
-    return "it would have " + std::to_string(blocks) +
-           " thread blocks, fewer than " + std::to_string(minBlocks);
+  AttentionProblem problem = getAttentionProblem(op);
+  bool isSlow = problem.blockKeys < 128;
+  int64_t scores = llvm::product_of(problem.batch) * queries * keys;
+  int64_t minScores = isSlow ? kMinSlowScores : kMinScores;
+  if (scores < minScores && (isSlow || keys < kMinKeys))
+    return "it has " + std::to_string(scores) + " scores, fewer than " +
+           std::to_string(minScores);
   return "";
 }
 
@@ -370,16 +374,25 @@ AttentionScore AttentionScoreLowering::getScore() {
   score.ofRow = [=](ImplicitLocOpBuilder &b, ValueRange arguments,
                     ValueRange batch, Value query) {
     IRMapping mapping = map(b, arguments, batch, query);
-    SmallVector<Operation *> ofRow, ofElement;
-    for (Operation *inner : getSlice(result))
-      (isOfElement(inner->getResult(0)) ? ofElement : ofRow).push_back(inner);
+    SmallVector<Operation *> ofRow, ofKey, ofScore;
+    for (Operation *inner : getSlice(result)) {
+      Value value = inner->getResult(0);
+      if (dependsOn(value, op.getScoreArgument()))
+        ofScore.push_back(inner);
+      else
+        (isOfElement(value) ? ofKey : ofRow).push_back(inner);
+    }
     cloneOps(b, ofRow, mapping);
-    return [=, &b](Value score, Value key) {
-      IRMapping ofOne = mapping;
-      ofOne.map(op.getScoreArgument(), score);
-      ofOne.map(op.getIndexArgument(op.getKeyLoop()), key);
-      cloneOps(b, ofElement, ofOne);
-      return ofOne.lookup(result);
+    return [=, &b](Value key) {
+      IRMapping withKey = mapping;
+      withKey.map(op.getIndexArgument(op.getKeyLoop()), key);
+      cloneOps(b, ofKey, withKey);
+      return [=, &b](Value score) {
+        IRMapping withScore = withKey;
+        withScore.map(op.getScoreArgument(), score);
+        cloneOps(b, ofScore, withScore);
+        return withScore.lookup(result);
+      };
     };
   };
   if (!mask)

@@ -16,6 +16,7 @@ namespace structured {
 /// layouts of memrefs; empty if it does.
 std::string getHopperAttentionReason(AttentionOp op);
 
+/// With the blocks of keys and splits that are best for it.
 AttentionProblem getAttentionProblem(AttentionOp op);
 
 /// The region of an attention as code of a kernel; of one on tensors only

@@ -11,6 +11,8 @@
 #include "mlir/Dialect/GPU/IR/GPUDialect.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/LLVMIR/NVVMDialect.h"
+#include "mlir/Dialect/Linalg/IR/Linalg.h"
+#include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/IR/Matchers.h"
@@ -107,25 +109,39 @@ private:
     func::FuncOp function;
   };
 
-  /// Adds a call before the op.
+  /// Adds a call before the op, and, if there are parts, what puts them
+  /// together.
   void lower(AttentionOp op, SmallVector<Kind> &kinds) {
     LocBuilder b(op.getLoc(), op);
-    SmallVector<Value> operands, copies;
+    int64_t splits = getAttentionProblem(op).splits;
+    SmallVector<Value> operands, buffers;
+    auto allocate = [&](MemRefType type, ValueRange sizes) {
+      buffers.push_back(memref::AllocOp::create(b, type, sizes));
+      return buffers.back();
+    };
     for (OpOperand &operand : op->getOpOperands()) {
       operands.push_back(operand.get());
-      if (hasDescriptor(op, operand.getOperandNumber()))
+      bool isInit = op.isDpsInit(&operand);
+      if ((isInit && splits > 1) ||
+          hasDescriptor(op, operand.getOperandNumber()))
         continue;
-      operands.back() = allocateLike(b, operand.get());
-      copies.push_back(operands.back());
-      if (!op.isDpsInit(&operand))
+      operands.back() = allocateLike(b, operand.get(), allocate);
+      if (!isInit)
         memref::CopyOp::create(b, operand.get(), operands.back());
     }
-    Value result = operands.back();
-    for (Value capture : AttentionScoreLowering(op).getCaptures()) {
+    if (splits > 1) {
+      SmallVector<int64_t> shape = getPartsShape(op, splits);
+      auto f32 = b.getF32Type();
+      operands.back() = allocate(MemRefType::get(shape, f32), {});
+      shape.pop_back();
+      operands.push_back(allocate(MemRefType::get(shape, f32), {}));
+    }
+    Value result = operands[3];
+    SmallVector<Value> captures(AttentionScoreLowering(op).getCaptures());
+    for (Value capture : captures) {
       if (hasStaticLayout(capture.getType()))
         continue;
-      Value copy = allocateLike(b, capture);
-      copies.push_back(copy);
+      Value copy = allocateLike(b, capture, allocate);
       memref::CopyOp::create(b, capture, copy);
       replaceAllUsesInRegionWith(capture, copy, op.getScore());
     }
@@ -140,10 +156,84 @@ private:
     }
     kind->ops.push_back(op);
     func::CallOp::create(b, kind->function, operands);
-    if (result != op.getInit())
+    if (splits > 1)
+      addParts(b, op, result, operands[4]);
+    else if (result != op.getInit())
       memref::CopyOp::create(b, result, op.getInit());
-    for (Value buffer : copies)
+    for (Value buffer : buffers)
       memref::DeallocOp::create(b, buffer);
+  }
+
+  /// [splits, batch…, T, features of values].
+  static SmallVector<int64_t> getPartsShape(AttentionOp op, int64_t splits) {
+    SmallVector<int64_t> sizes = op.getLoopSizes(), shape{splits};
+    shape.append(sizes.begin(), sizes.begin() + op.getNumBatchLoops());
+    shape.push_back(sizes[op.getQueryLoop()]);
+    shape.push_back(sizes[op.getValueLoop()]);
+    return shape;
+  }
+
+  /// init = Σ_s exp(logs[s]) parts[s] / Σ_s exp(logs[s]).
+  static void addParts(LocBuilder &b, AttentionOp op, Value parts, Value logs) {
+    // Loops are batch…, t, e.
+    unsigned numLoops = op.getNumBatchLoops() + 2;
+    AffineMap identity = b.getMultiDimIdentityMap(numLoops);
+    SmallVector<unsigned> initDims;
+    for (AffineExpr expr : op.getMap(3).getResults()) {
+      unsigned loop = cast<AffineDimExpr>(expr).getPosition();
+      initDims.push_back(loop == op.getValueLoop() ? numLoops - 1 : loop);
+    }
+    SmallVector<Value> inputs;
+    SmallVector<AffineMap> maps;
+    int64_t splits = cast<MemRefType>(parts.getType()).getDimSize(0);
+    for (auto [buffer, map] :
+         {std::pair(logs, identity.getMajorSubMap(numLoops - 1)),
+          std::pair(parts, identity)})
+      for (int64_t split = 0; split < splits; ++split) {
+        inputs.push_back(takePart(b, buffer, split));
+        maps.push_back(map);
+      }
+    maps.push_back(AffineMap::getMultiDimMapWithTargets(numLoops, initDims,
+                                                        op.getContext()));
+    SmallVector<utils::IteratorType> iterators(numLoops,
+                                               utils::IteratorType::parallel);
+    linalg::GenericOp::create(
+        b, inputs, op.getInit(), maps, iterators,
+        [&](OpBuilder &builder, Location loc, ValueRange arguments) {
+          LocBuilder b(loc, builder);
+          ValueRange logs = arguments.take_front(splits);
+          ValueRange parts = arguments.slice(splits, splits);
+          Value largest = logs.front();
+          for (Value log : logs.drop_front())
+            largest = arith::MaximumFOp::create(b, largest, log);
+          Value sum, total;
+          auto add = [&](Value &sum, Value term) {
+            sum = sum ? arith::AddFOp::create(b, sum, term) : term;
+          };
+          for (auto [log, part] : llvm::zip_equal(logs, parts)) {
+            Value weight =
+                math::ExpOp::create(b, arith::SubFOp::create(b, log, largest));
+            add(total, weight);
+            add(sum, arith::MulFOp::create(b, weight, part));
+          }
+          Value quotient = arith::DivFOp::create(b, sum, total);
+          linalg::YieldOp::create(
+              b,
+              arith::TruncFOp::create(b, arguments.back().getType(), quotient)
+                  .getResult());
+        });
+  }
+
+  /// `buffer[split]`.
+  static Value takePart(LocBuilder &b, Value buffer, int64_t split) {
+    auto type = cast<MemRefType>(buffer.getType());
+    SmallVector<int64_t> offsets(type.getRank(), 0), sizes(type.getShape()),
+        strides(type.getRank(), 1);
+    offsets.front() = split;
+    sizes.front() = 1;
+    MemRefType part = memref::SubViewOp::inferRankReducedResultType(
+        type.getShape().drop_front(), type, offsets, sizes, strides);
+    return memref::SubViewOp::create(b, part, buffer, offsets, sizes, strides);
   }
 
   /// Whether the op, on such operands and captures, is one of that kind.
@@ -169,21 +259,23 @@ private:
   }
 
   /// A contiguous buffer of the memref's shape.
-  static Value allocateLike(LocBuilder &b, Value memref) {
+  static Value
+  allocateLike(LocBuilder &b, Value memref,
+               function_ref<Value(MemRefType, ValueRange)> allocate) {
     auto type = cast<MemRefType>(memref.getType());
     SmallVector<Value> sizes;
     for (int64_t dim = 0; dim < type.getRank(); ++dim)
       if (type.isDynamicDim(dim))
         sizes.push_back(memref::DimOp::create(b, memref, dim));
-    return memref::AllocOp::create(
-        b, MemRefType::get(type.getShape(), type.getElementType()), sizes);
+    return allocate(MemRefType::get(type.getShape(), type.getElementType()),
+                    sizes);
   }
 
-  /// A function of query, key, value, init and what the region captures.
+  /// A function of query, key, value, init (or parts and logarithms) and what
+  /// the region captures.
   func::FuncOp launch(AttentionOp op, ValueRange operands,
                       AttentionScoreLowering &lowering) {
     AttentionProblem problem = getAttentionProblem(op);
-    problem.blockKeys = lowering.getBlockKeys();
     AttentionScore score = lowering.getScore();
     LaunchBuilder launch(getOperation(), op.getLoc(), "attention", operands,
                          problem.elementType,
@@ -191,13 +283,18 @@ private:
                            return buildAttention(kernels, name, problem, score);
                          });
     SmallVector<Value> arguments;
-    for (unsigned operand = 0; operand < 4; ++operand)
+    unsigned isSplit = problem.splits > 1;
+    for (unsigned operand = 0; operand < 4 - isSplit; ++operand)
       arguments.push_back(
           getDescriptor(launch, op, problem.blockKeys, operand));
+    if (isSplit)
+      arguments.push_back(launch.getPointer(launch.getOperand(3)));
     arguments.push_back(
         launch.toInt32(launch.getSize(launch.getOperand(1), getRowDim(op, 1))));
+    if (isSplit)
+      arguments.push_back(launch.getPointer(launch.getOperand(4)));
     for (auto [index, capture] : llvm::enumerate(lowering.getCaptures())) {
-      Value argument = launch.getOperand(4 + index);
+      Value argument = launch.getOperand(4 + isSplit + index);
       if (isa<MemRefType>(capture.getType()))
         argument = launch.getPointer(argument);
       else if (capture.getType().isIndex())

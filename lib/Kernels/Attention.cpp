@@ -109,13 +109,25 @@ private:
   void load(Operand operand, Values &ring, Value block);
   Value issueScores(Values &ring);
   void issueSums(State &state, Value &stage);
+  SmallVector<AttentionScore::OfKey> prepare(Value block, bool isMasked);
   std::array<Value, 2> softmax(State &state, Values &values, Value block,
+                               ArrayRef<AttentionScore::OfKey> ofKey,
                                bool isMasked);
   void round(State &state, ArrayRef<Value> scores);
   void scale(State &state, const std::array<Value, 2> &factors);
-  void storeResult(Value warpgroup, const State &state);
+  void storeResult(Value warpgroup, const State &state,
+                   const std::array<Value, 2> &totals);
+  void storePart(Value row, const State &state,
+                 const std::array<Value, 2> &totals);
   void release(Value stage);
 
+  /// Which of a thread's two rows an element of its accumulators is in, and how
+  /// many columns behind the thread's first one.
+  static int64_t getRow(int64_t element) { return element / 2 % 2; }
+  static int64_t getColumn(int64_t element) {
+    return element / 4 * 8 + element % 2;
+  }
+  Value getFirstKey(Value block);
   Value getSeenKeys(Value row);
   Value getIndex(Value value) {
     return arith::IndexCastUIOp::create(b, b.getIndexType(), value);
@@ -127,12 +139,14 @@ private:
   Value fma(Value x, Value y, Value z) {
     return LLVM::FMAOp::create(b, x, y, z);
   }
-  Value exp2(Value x) {
+  Value exp2(Value x) { return function("ex2.approx.ftz.f32", x); }
+  Value log2(Value x) { return function("lg2.approx.ftz.f32", x); }
+  /// An instruction of one operand.
+  Value function(StringRef name, Value x) {
     return LLVM::InlineAsmOp::create(
-               b, b.getF32Type(), x, "ex2.approx.ftz.f32 $0, $1;", "=f,f",
-               /*has_side_effects=*/false,
-               /*is_align_stack=*/false, LLVM::TailCallKind::None,
-               LLVM::AsmDialectAttr(), ArrayAttr())
+               b, b.getF32Type(), x, name.str() + " $0, $1;", "=f,f",
+               /*has_side_effects=*/false, /*is_align_stack=*/false,
+               LLVM::TailCallKind::None, LLVM::AsmDialectAttr(), ArrayAttr())
         .getResult(0);
   }
 
@@ -144,15 +158,20 @@ private:
   std::optional<StageRing> stageRing;
   // Arguments and what follows from them.
   std::array<Value, 4> descriptors;
-  Value numKeys, numQueries;
+  Value numKeys, numQueries, logs;
   Values scoreArguments;
   /// The tile: its first query and, by operand, its place in the descriptor's
   /// last dimension; the batch loops' indices.
   Value firstQuery;
   std::array<Value, 4> places;
   Values batch;
-  /// Blocks of keys that some query of the tile sees, and that all see.
-  Value seenBlocks, fullBlocks;
+  /// Which split this is, and the result's place among those of all tiles.
+  Value split, place;
+  /// The blocks of keys, from the first one on: those up to `fullBlocks` are
+  /// seen by all queries of the tile, those up to `endBlock` by some.
+  Value firstBlock, fullBlocks, endBlock;
+  /// Null, or whether the split has no keys.
+  Value isEmpty;
   Value shared, queryBarrier, thread, lane, warp;
   // A consumer's.
   Value queries;
@@ -173,6 +192,8 @@ structured::checkAttention(const AttentionProblem &problem) {
   if (problem.blockKeys != 64 && problem.blockKeys != 128)
     return "there are blocks of " + std::to_string(problem.blockKeys) +
            " keys, not 64 or 128";
+  if (problem.splits < 1)
+    return "there are no splits";
   for (int64_t size : problem.batch)
     if (size < 1)
       return "a batch is empty";
@@ -180,7 +201,31 @@ structured::checkAttention(const AttentionProblem &problem) {
 }
 
 int64_t structured::getAttentionBlocksPerTile(const AttentionProblem &problem) {
-  return llvm::product_of(problem.batch);
+  return llvm::product_of(problem.batch) * problem.splits;
+}
+
+int64_t structured::getAttentionSplits(const AttentionProblem &problem,
+                                       int64_t queries, int64_t keys,
+                                       int64_t multiprocessors) {
+  // µs of a thread block, of each block of keys in it, and of putting the parts
+  // together, measured on an H200.
+  constexpr double perBlock = 3.3, perKeys = 0.0098, perSum = 4;
+  constexpr int64_t maxSplits = 8;
+  int64_t tiles = llvm::divideCeil(queries, kAttentionQueries) *
+                  llvm::product_of(problem.batch);
+  int64_t keyBlocks = llvm::divideCeil(keys, problem.blockKeys);
+  auto estimate = [&](int64_t splits) {
+    int64_t rounds = llvm::divideCeil(tiles * splits, multiprocessors);
+    int64_t blockKeys = llvm::divideCeil(keyBlocks, splits) * problem.blockKeys;
+    return rounds * (perBlock + perKeys * blockKeys) +
+           (splits > 1 ? perSum : 0);
+  };
+  int64_t best = 1;
+  for (int64_t splits = 2; splits <= std::min(maxSplits, keyBlocks); ++splits)
+    if (estimate(splits) < estimate(best))
+      best = splits;
+  // None without keys.
+  return llvm::divideCeil(keyBlocks, llvm::divideCeil(keyBlocks, best));
 }
 
 Kernel AttentionBuilder::build(StringRef name) {
@@ -191,6 +236,9 @@ Kernel AttentionBuilder::build(StringRef name) {
 
   SmallVector<Type> types(4, b.getPointerType());
   types.push_back(b.getI32Type());
+  bool isSplit = problem.splits > 1;
+  if (isSplit)
+    types.push_back(b.getPointerType());
   types.append(score.argumentTypes);
   types.push_back(b.getI32Type());
   LLVM::LLVMFuncOp function =
@@ -198,8 +246,11 @@ Kernel AttentionBuilder::build(StringRef name) {
   for (auto [index, descriptor] : llvm::enumerate(descriptors))
     descriptor = function.getArgument(index);
   numKeys = function.getArgument(4);
-  llvm::append_range(scoreArguments,
-                     function.getArguments().drop_front(5).drop_back());
+  if (isSplit)
+    logs = function.getArgument(5);
+  llvm::append_range(
+      scoreArguments,
+      function.getArguments().drop_front(isSplit ? 6 : 5).drop_back());
   numQueries = function.getArguments().back();
 
   shared = getSharedMemory(b, module);
@@ -238,17 +289,23 @@ Kernel AttentionBuilder::build(StringRef name) {
 }
 
 void AttentionBuilder::locate() {
+  Value index = b.blockIdx();
+  if (problem.splits > 1) {
+    split = b.rem(index, problem.splits);
+    index = b.div(index, problem.splits);
+  }
   // The last queries come first: with a causal mask they see the most keys.
-  int64_t perTile = getAttentionBlocksPerTile(problem);
-  Value place = b.rem(b.blockIdx(), perTile);
+  int64_t perTile = llvm::product_of(problem.batch);
+  place = b.rem(index, perTile);
   Value tiles = b.ceilDiv(numQueries, kAttentionQueries);
-  firstQuery = b.mul(b.sub(b.add(tiles, -1), b.div(b.blockIdx(), perTile)),
-                     kAttentionQueries);
+  firstQuery =
+      b.mul(b.sub(b.add(tiles, -1), b.div(index, perTile)), kAttentionQueries);
   Values indices(problem.batch.size());
+  Value rest = place;
   for (auto [index, size] :
        llvm::reverse(llvm::zip_equal(indices, problem.batch))) {
-    index = b.rem(place, size);
-    place = b.div(place, size);
+    index = b.rem(rest, size);
+    rest = b.div(rest, size);
   }
   for (auto [place, loops] : llvm::zip_equal(places, problem.batchLoops)) {
     place = b.i32(0);
@@ -262,12 +319,25 @@ void AttentionBuilder::locate() {
       b.min(b.add(firstQuery, kAttentionQueries - 1), b.add(numQueries, -1));
   Value seenByFirst = getSeenKeys(firstQuery), seenByLast = getSeenKeys(last);
   Value isUnordered = b.isLess(seenByLast, seenByFirst);
-  Value blocks =
+  endBlock =
       b.ceilDiv(b.select(isUnordered, numKeys, seenByLast), problem.blockKeys);
-  // Who sees no key at all has a row that is not a number.
-  seenBlocks = b.select(b.isEqual(blocks, 0), b.i32(1), blocks);
   fullBlocks =
       b.div(b.select(isUnordered, b.i32(0), seenByFirst), problem.blockKeys);
+  firstBlock = b.i32(0);
+  if (problem.splits > 1) {
+    Value share = b.ceilDiv(endBlock, problem.splits);
+    firstBlock = b.min(b.mul(split, share), endBlock);
+    endBlock = b.min(b.add(firstBlock, share), endBlock);
+    isEmpty = arith::CmpIOp::create(b, arith::CmpIPredicate::eq, firstBlock,
+                                    endBlock);
+    // There is a block, of which nothing is seen.
+    firstBlock = b.select(isEmpty, b.i32(0), firstBlock);
+    endBlock = b.select(isEmpty, b.i32(0), endBlock);
+  }
+  // Who sees no key at all has a row that is not a number.
+  Value next = b.add(firstBlock, 1);
+  endBlock = b.select(b.isLess(endBlock, next), next, endBlock);
+  fullBlocks = b.min(fullBlocks, endBlock);
 }
 
 Value AttentionBuilder::getSeenKeys(Value row) {
@@ -305,15 +375,15 @@ void AttentionBuilder::produce() {
   // In the order in which they are used: the keys of a block before the values
   // of the one before it.
   Values ring = stageRing->startFilling();
-  load(kKey, ring, b.i32(0));
-  ring = b.forLoop(b.i32(1), seenBlocks, b.i32(1), ring,
+  load(kKey, ring, firstBlock);
+  ring = b.forLoop(b.add(firstBlock, 1), endBlock, b.i32(1), ring,
                    [&](Value block, ValueRange carried) {
                      Values ring(carried);
                      load(kKey, ring, block);
                      load(kValue, ring, b.add(block, -1));
                      return ring;
                    });
-  load(kValue, ring, b.add(seenBlocks, -1));
+  load(kValue, ring, b.add(endBlock, -1));
 }
 
 void AttentionBuilder::release(Value stage) {
@@ -364,25 +434,47 @@ void AttentionBuilder::issueSums(State &state, Value &stage) {
   state.ring = stageRing->advance(state.ring);
 }
 
+/// The first of a thread's keys of a block.
+Value AttentionBuilder::getFirstKey(Value block) {
+  return b.add(b.mul(block, problem.blockKeys), b.mul(b.rem(lane, 4), 2));
+}
+
+/// What becomes of each of the thread's scores of a block; what of it depends
+/// on none is added here.
+SmallVector<AttentionScore::OfKey> AttentionBuilder::prepare(Value block,
+                                                             bool isMasked) {
+  SmallVector<AttentionScore::OfKey> ofKey;
+  if (score.factor)
+    return ofKey;
+  Value firstKey = getFirstKey(block);
+  for (int64_t element = 0; element < problem.blockKeys / 2; ++element) {
+    Value key = b.add(firstKey, getColumn(element));
+    // What a mask has for a key that is none must not be read.
+    if (isMasked)
+      key = b.min(key, b.add(numKeys, -1));
+    ofKey.push_back(ofRow[getRow(element)](getIndex(key)));
+  }
+  return ofKey;
+}
+
 /// Makes of the scores of a block what its values are to be multiplied by, in
 /// f32; the factors that the sums of the two rows are to be multiplied by
 /// before.
-std::array<Value, 2> AttentionBuilder::softmax(State &state, Values &values,
-                                               Value block, bool isMasked) {
-  Value firstKey =
-      b.add(b.mul(block, problem.blockKeys), b.mul(b.rem(lane, 4), 2));
+std::array<Value, 2>
+AttentionBuilder::softmax(State &state, Values &values, Value block,
+                          ArrayRef<AttentionScore::OfKey> ofKey,
+                          bool isMasked) {
+  Value firstKey = getFirstKey(block);
   Value infinity = b.f32(-std::numeric_limits<float>::infinity());
-  auto getRow = [](int64_t element) { return element / 2 % 2; };
   std::array<Value, 2> largest = state.largest;
   for (auto [element, value] : llvm::enumerate(values)) {
     int64_t row = getRow(element);
-    Value key = b.add(firstKey, element / 4 * 8 + element % 2);
-    // What a mask has for a key that is none must not be read.
-    Value known = isMasked ? b.min(key, b.add(numKeys, -1)) : key;
     if (!score.factor)
-      value = ofRow[row](value, getIndex(known));
-    if (isMasked)
+      value = ofKey[element](value);
+    if (isMasked) {
+      Value key = b.add(firstKey, getColumn(element));
       value = b.select(b.isLess(key, seenKeys[row]), value, infinity);
+    }
     largest[row] = max(largest[row], value);
   }
 
@@ -424,7 +516,7 @@ void AttentionBuilder::scale(State &state,
   Value scaled = b.newAccumulators(shape.valueBoxes * kTileK);
   for (auto [element, sum] : llvm::enumerate(sums))
     scaled = LLVM::InsertValueOp::create(
-        b, scaled, arith::MulFOp::create(b, sum, factors[element / 2 % 2]),
+        b, scaled, arith::MulFOp::create(b, sum, factors[getRow(element)]),
         element);
   state.sums = scaled;
 }
@@ -436,6 +528,8 @@ void AttentionBuilder::consume(Value warpgroup) {
   for (int64_t i = 0; i < 2; ++i) {
     Value query = b.min(b.add(row, 8 * i), b.add(numQueries, -1));
     seenKeys[i] = getSeenKeys(query);
+    if (isEmpty)
+      seenKeys[i] = b.select(isEmpty, b.i32(0), seenKeys[i]);
     if (!score.factor)
       ofRow[i] = score.ofRow(b, scoreArguments, batch, getIndex(query));
   }
@@ -447,10 +541,12 @@ void AttentionBuilder::consume(Value warpgroup) {
   first.sums = b.zeroAccumulators(shape.valueBoxes * kTileK);
   first.largest = {infinity, infinity};
   first.total = {b.f32(0), b.f32(0)};
+  SmallVector<AttentionScore::OfKey> ofKey =
+      prepare(firstBlock, /*isMasked=*/true);
   Value stage = first.ring[0];
   Values scores = b.getElements(b.waitForProducts(issueScores(first.ring)));
   release(stage);
-  softmax(first, scores, b.i32(0), /*isMasked=*/true);
+  softmax(first, scores, firstBlock, ofKey, /*isMasked=*/true);
   first.weights.resize(problem.blockKeys / 4);
   round(first, scores);
 
@@ -460,6 +556,8 @@ void AttentionBuilder::consume(Value warpgroup) {
         begin, end, b.i32(1), state.pack(),
         [&](Value block, ValueRange carried) {
           State state = State::unpack(carried);
+          // What masks have is loaded while the tensor cores multiply.
+          SmallVector<AttentionScore::OfKey> ofKey = prepare(block, isMasked);
           Value keyStage = state.ring[0], valueStage;
           Value products = issueScores(state.ring);
           issueSums(state, valueStage);
@@ -467,7 +565,7 @@ void AttentionBuilder::consume(Value warpgroup) {
               b.getElements(b.waitForProducts(products, /*pending=*/1));
           release(keyStage);
           std::array<Value, 2> factors =
-              softmax(state, scores, block, isMasked);
+              softmax(state, scores, block, ofKey, isMasked);
           state.sums = b.waitForProducts(state.sums);
           release(valueStage);
           scale(state, factors);
@@ -475,23 +573,64 @@ void AttentionBuilder::consume(Value warpgroup) {
           return state.pack();
         }));
   };
-  Value one = b.i32(1);
-  Value beginMasked = b.select(b.isEqual(fullBlocks, 0), one, fullBlocks);
-  State state = addBlocks(one, fullBlocks, first, /*isMasked=*/false);
-  state = addBlocks(beginMasked, seenBlocks, state, /*isMasked=*/true);
+  Value second = b.add(firstBlock, 1);
+  Value masked = b.select(b.isLess(fullBlocks, second), second, fullBlocks);
+  State state = addBlocks(second, fullBlocks, first, /*isMasked=*/false);
+  state = addBlocks(masked, endBlock, state, /*isMasked=*/true);
   issueSums(state, stage);
   state.sums = b.waitForProducts(state.sums);
-  storeResult(warpgroup, state);
-}
-
-void AttentionBuilder::storeResult(Value warpgroup, const State &state) {
-  std::array<Value, 2> factors;
-  for (int64_t row = 0; row < 2; ++row) {
-    Value total = state.total[row];
+  std::array<Value, 2> totals = state.total;
+  for (Value &total : totals)
     for (int64_t mask : {1, 2})
       total = arith::AddFOp::create(b, total, b.shuffleXor(total, mask));
-    factors[row] = arith::DivFOp::create(b, b.f32(1), total);
+  if (problem.splits > 1)
+    storePart(row, state, totals);
+  else
+    storeResult(warpgroup, state, totals);
+}
+
+void AttentionBuilder::storePart(Value row, const State &state,
+                                 const std::array<Value, 2> &totals) {
+  Values sums = b.getElements(state.sums);
+  Value tile = b.add(b.mul(split, llvm::product_of(problem.batch)), place);
+  Value zero = b.f32(0), column = b.mul(b.rem(lane, 4), 2);
+  for (int64_t half = 0; half < 2; ++half) {
+    Value query = b.add(row, 8 * half);
+    Value isSeen =
+        arith::CmpFOp::create(b, arith::CmpFPredicate::UNE, totals[half], zero);
+    Value factor = b.select(
+        isSeen, arith::DivFOp::create(b, b.f32(1), totals[half]), zero);
+    b.ifThen(b.isLess(query, numQueries), [&] {
+      Value at = b.add(b.mul(tile, numQueries), query);
+      Value first =
+          b.offset(descriptors[kResult],
+                   b.mul(b.add(b.mul(at, problem.valueFeatures), column), 4));
+      for (int64_t block = 0; block < problem.valueFeatures / 8; ++block) {
+        int64_t element = 4 * block + 2 * half;
+        auto divide = [&](Value sum) -> Value {
+          return arith::MulFOp::create(b, sum, factor);
+        };
+        b.inlineAsm(Type(), "st.global.v2.f32 [$0], {$1, $2};",
+                    "l,f,f,~{memory}",
+                    {b.offset(first, block * 8 * 4), divide(sums[element]),
+                     divide(sums[element + 1])});
+      }
+      // In units of log 2, then natural.
+      float exponent = kLog2E * score.factor.value_or(1);
+      Value log = fma(state.largest[half], b.f32(exponent), log2(totals[half]));
+      b.ifThen(b.isEqual(column, 0), [&] {
+        b.store(arith::MulFOp::create(b, log, b.f32(1 / kLog2E)),
+                b.offset(logs, b.mul(at, 4)));
+      });
+    });
   }
+}
+
+void AttentionBuilder::storeResult(Value warpgroup, const State &state,
+                                   const std::array<Value, 2> &totals) {
+  std::array<Value, 2> factors;
+  for (auto [factor, total] : llvm::zip_equal(factors, totals))
+    factor = arith::DivFOp::create(b, b.f32(1), total);
   Values sums = b.getElements(state.sums);
   Value barrier = b.add(warpgroup, 1);
   // The result takes the place of the queries, which all warps have read.

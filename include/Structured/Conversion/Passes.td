@@ -1135,16 +1135,28 @@ def AttentionToHopper
     call @attention(%q, %k, %v, %o, %position) : …
     ```
 
-    The example is run in test/Conversion/AttentionToHopper/basic.mlir. What the
-    kernel does not take is left, with a remark that says why: few queries (fewer
-    than 64, or so few tiles of 128 queries, of all batch loops together, that most
-    of the GPU would be idle), features that are no multiple of 8 of at most 128
-    or that are not side by side, rows between batch dimensions, a region with other
-    than scalar ops of arith and math and loads from memrefs of static shapes.
+    Where there are few tiles of queries several thread blocks share one, each
+    with a part of the keys, and a `linalg.generic` puts the parts together:
+
+    ```mlir
+    %parts = memref.alloc() : memref<8x8x128x64xf32>
+    %logs = memref.alloc() : memref<8x8x128xf32>
+    call @attention(%q, %k, %v, %parts, %logs) : …
+    linalg.generic … ins(%logs0, …, %logs7, %part0, …, %part7 : …) outs(%o : …)
+    ```
+
+    The examples are run in test/Conversion/AttentionToHopper/basic.mlir. What the
+    kernel does not take is left, with a remark that says why: so few scores that
+    products and a softmax of their own are faster (fewer than 2^20 of fewer than
+    2048 keys, or than 2^22 if the region reads memory or has a function for each),
+    features that are no multiple of 8 of at most 128 or that are not side by side,
+    rows between batch dimensions, a region with other than scalar ops of arith
+    and math and loads from memrefs of static shapes.
   }];
   let dependentDialects = [
     "::mlir::arith::ArithDialect", "::mlir::func::FuncDialect",
-    "::mlir::gpu::GPUDialect", "::mlir::LLVM::LLVMDialect",
+    "::mlir::gpu::GPUDialect", "::mlir::linalg::LinalgDialect",
+    "::mlir::LLVM::LLVMDialect", "::mlir::math::MathDialect",
     "::mlir::memref::MemRefDialect", "::mlir::NVVM::NVVMDialect",
     "::mlir::scf::SCFDialect"
   ];

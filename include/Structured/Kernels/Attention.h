@@ -35,6 +35,9 @@ struct AttentionProblem {
   /// Keys whose scores are there at a time, 64 or 128. The more, the faster, if
   /// what becomes of a score does not take many registers.
   int64_t blockKeys = 128;
+  /// Thread blocks that share a tile of queries, each with a part of the keys
+  /// that it sees. If there are several, each gives a result of its own.
+  int64_t splits = 1;
   /// Iterations of the batch loops.
   llvm::SmallVector<int64_t> batch;
   /// Of queries, keys, values and result: the batch loops that the last
@@ -45,16 +48,17 @@ struct AttentionProblem {
 /// What becomes of a score before the softmax.
 struct AttentionScore {
   using Builder = mlir::ImplicitLocOpBuilder;
-  /// The score for the softmax (f32), of a score (f32) and its key (index).
-  using OfRow = std::function<mlir::Value(mlir::Value score, mlir::Value key)>;
+  /// The score for the softmax (f32) of a score (f32).
+  using OfKey = std::function<mlir::Value(mlir::Value score)>;
+  /// Adds what depends on the key (index), too, but on no score.
+  using OfRow = std::function<OfKey(mlir::Value key)>;
 
   /// If the score for the softmax is but the score times this number, which is
   /// positive, `ofRow` is not needed.
   std::optional<double> factor;
   /// What the two below need, which are arguments of the kernel.
   llvm::SmallVector<mlir::Type> argumentTypes;
-  /// Adds what depends on the batch loops and the query (index) only, and gives
-  /// what adds the rest.
+  /// Adds what depends on the batch loops and the query (index) only.
   std::function<OfRow(Builder &, mlir::ValueRange arguments,
                       mlir::ValueRange batch, mlir::Value query)>
       ofRow;
@@ -79,11 +83,22 @@ std::optional<std::string> checkAttention(const AttentionProblem &problem);
 
 /// Queries of a tile, one for each thread block.
 inline constexpr int64_t kAttentionQueries = 128;
-/// Thread blocks for each kAttentionQueries queries.
+/// Thread blocks for each kAttentionQueries queries, all splits.
 int64_t getAttentionBlocksPerTile(const AttentionProblem &problem);
+
+/// The splits for which it takes the shortest time for so many queries and
+/// keys, by an estimate.
+int64_t getAttentionSplits(const AttentionProblem &problem, int64_t queries,
+                           int64_t keys, int64_t multiprocessors);
 
 /// Adds the kernel to `module`; `checkAttention` must have passed. It can be
 /// launched programmatically.
+///
+/// With several splits O is not one: in place of its descriptor there is a
+/// pointer to the results [splits, batch…, T, valueFeatures] of the parts (f32,
+/// zeros where no key is seen), and behind L one to the logarithms of the sums
+/// of their exponentials [splits, batch…, T] (f32, -∞ where no key is seen). O
+/// is Σ_s exp(log_s) part_s / Σ_s exp(log_s).
 ///
 /// Arguments: the descriptors, as those of `buildGemm`, of the queries
 /// (features, T, batch) with boxes (64, kAttentionBoxRows, 1), of the keys

@@ -85,33 +85,33 @@ func.func @causal(%q: memref<256x8x64xbf16>, %k: memref<512x8x64xbf16>, %v: memr
 #o = affine_map<(k, g, t, l, d, e) -> (k, g, t, e)>
 
 // CHECK-LABEL: func.func @layouts(
-// CHECK-SAME: %[[Q:[a-z0-9]*]]: memref<512x4x4x64xf16, strided<[2048, 256, 64, 1], offset: 1024>>
+// CHECK-SAME: %[[Q:[a-z0-9]*]]: memref<1024x4x4x64xf16, strided<[2048, 256, 64, 1], offset: 1024>>
 // CHECK-SAME: %[[K:[a-z0-9]*]]: memref<4x512x64xf16, strided<[65536, 128, 2]>>
 // CHECK-SAME: %[[V:[a-z0-9]*]]: memref<512x4x64xf16, strided<[260, 64, 1]>>
-// CHECK-SAME: %[[O:[a-z0-9]*]]: memref<4x4x512x64xf16, strided<[262148, 65536, 64, 1]>>
-// CHECK-SAME: %[[M:[a-z0-9]*]]: memref<512x512xf32, strided<[?, 1]>>)
+// CHECK-SAME: %[[O:[a-z0-9]*]]: memref<4x4x1024x64xf16, strided<[262148, 65536, 64, 1]>>
+// CHECK-SAME: %[[M:[a-z0-9]*]]: memref<1024x512xf32, strided<[?, 1]>>)
 // CHECK: %[[K2:.*]] = memref.alloc() : memref<4x512x64xf16>
 // CHECK: memref.copy %[[K]], %[[K2]]
 // CHECK: %[[V2:.*]] = memref.alloc() : memref<512x4x64xf16>
 // CHECK: memref.copy %[[V]], %[[V2]]
 // The result is not read.
-// CHECK: %[[O2:.*]] = memref.alloc() : memref<4x4x512x64xf16>
-// CHECK-NEXT: %[[M2:.*]] = memref.alloc() : memref<512x512xf32>
+// CHECK: %[[O2:.*]] = memref.alloc() : memref<4x4x1024x64xf16>
+// CHECK-NEXT: %[[M2:.*]] = memref.alloc() : memref<1024x512xf32>
 // CHECK-NEXT: memref.copy %[[M]], %[[M2]]
 // CHECK-NEXT: call @attention(%[[Q]], %[[K2]], %[[V2]], %[[O2]], %[[M2]])
 // CHECK-NEXT: memref.copy %[[O2]], %[[O]]
 // CHECK-COUNT-4: memref.dealloc
-func.func @layouts(%q: memref<512x4x4x64xf16, strided<[2048, 256, 64, 1], offset: 1024>>,
+func.func @layouts(%q: memref<1024x4x4x64xf16, strided<[2048, 256, 64, 1], offset: 1024>>,
                    %k: memref<4x512x64xf16, strided<[65536, 128, 2]>>, %v: memref<512x4x64xf16, strided<[260, 64, 1]>>,
-                   %o: memref<4x4x512x64xf16, strided<[262148, 65536, 64, 1]>>,
-                   %mask: memref<512x512xf32, strided<[?, 1]>>) {
+                   %o: memref<4x4x1024x64xf16, strided<[262148, 65536, 64, 1]>>,
+                   %mask: memref<1024x512xf32, strided<[?, 1]>>) {
   structured.attention indexing_maps = [#q, #k, #v, #o]
-      ins(%q, %k, %v : memref<512x4x4x64xf16, strided<[2048, 256, 64, 1], offset: 1024>>,
+      ins(%q, %k, %v : memref<1024x4x4x64xf16, strided<[2048, 256, 64, 1], offset: 1024>>,
           memref<4x512x64xf16, strided<[65536, 128, 2]>>, memref<512x4x64xf16, strided<[260, 64, 1]>>)
-      outs(%o : memref<4x4x512x64xf16, strided<[262148, 65536, 64, 1]>>) {
+      outs(%o : memref<4x4x1024x64xf16, strided<[262148, 65536, 64, 1]>>) {
   ^bb0(%score: f32, %kv: index, %g: index, %t: index, %l: index):
     // Also a scalar, which is no constant, would be an argument.
-    %m = memref.load %mask[%t, %l] : memref<512x512xf32, strided<[?, 1]>>
+    %m = memref.load %mask[%t, %l] : memref<1024x512xf32, strided<[?, 1]>>
     %masked = arith.addf %score, %m : f32
     structured.yield %masked : f32
   }
@@ -153,3 +153,39 @@ func.func @dynamic(%q: memref<?x64xf16>, %k: memref<?x64xf16>, %v: memref<?x64xf
 // CHECK: func.func private @attention(
 // CHECK: %[[NUMBER:.*]] = arith.index_cast %arg4 : index to i64
 // CHECK: gpu.launch_func {{.*}} args({{.*}}, %[[NUMBER]] : i64, %{{.*}} : i32)
+
+// -----
+
+// Few tiles: the second example of the pass's description.
+
+#q = affine_map<(h, t, l, d, e) -> (t, h, d)>
+#k = affine_map<(h, t, l, d, e) -> (l, h, d)>
+#v = affine_map<(h, t, l, d, e) -> (l, h, e)>
+#o = affine_map<(h, t, l, d, e) -> (t, h, e)>
+
+// CHECK-LABEL: func.func @parts(
+// CHECK-SAME: %[[Q:[a-z0-9]*]]: memref<128x8x64xbf16>, %[[K:[a-z0-9]*]]: memref<2048x8x64xbf16>, %[[V:[a-z0-9]*]]: memref<2048x8x64xbf16>, %[[O:[a-z0-9]*]]: memref<128x8x64xbf16>)
+// CHECK: %[[P:.*]] = memref.alloc() : memref<8x8x128x64xf32>
+// CHECK: %[[L:.*]] = memref.alloc() : memref<8x8x128xf32>
+// CHECK: call @attention(%[[Q]], %[[K]], %[[V]], %[[P]], %[[L]])
+// CHECK: %[[L0:.*]] = memref.subview %[[L]][0, 0, 0] [1, 8, 128] [1, 1, 1]
+// CHECK: %[[P7:.*]] = memref.subview %[[P]][7, 0, 0, 0] [1, 8, 128, 64] [1, 1, 1, 1]
+// CHECK: linalg.generic
+// CHECK-SAME: ins(%[[L0]], {{.*}}, %[[P7]] : {{.*}}) outs(%[[O]] : memref<128x8x64xbf16>)
+// CHECK-COUNT-7: arith.maximumf
+// CHECK-COUNT-8: math.exp
+// CHECK: arith.divf
+// CHECK: arith.truncf
+// CHECK-COUNT-2: memref.dealloc
+func.func @parts(%q: memref<128x8x64xbf16>, %k: memref<2048x8x64xbf16>, %v: memref<2048x8x64xbf16>,
+                 %o: memref<128x8x64xbf16>) {
+  structured.attention indexing_maps = [#q, #k, #v, #o]
+      ins(%q, %k, %v : memref<128x8x64xbf16>, memref<2048x8x64xbf16>, memref<2048x8x64xbf16>)
+      outs(%o : memref<128x8x64xbf16>) {
+  ^bb0(%score: f32, %h: index, %t: index, %l: index):
+    structured.yield %score : f32
+  }
+  return
+}
+// CHECK: st.global.v2.f32
+// CHECK: gpu.launch_func @hopper::@attention_0

@@ -47,23 +47,8 @@ func.func @result(%q: memref<256x16x64xbf16>, %k: memref<512x16x64xbf16>, %v: me
 
 // -----
 
-func.func @few_queries(%q: memref<63x16x64xbf16>, %k: memref<512x16x64xbf16>, %v: memref<512x16x64xbf16>, %o: memref<63x16x64xbf16>) {
-  // expected-remark @below {{no Hopper kernel: it has 63 queries, fewer than 64}}
-  structured.attention indexing_maps = [affine_map<(h, t, l, d, e) -> (t, h, d)>,
-      affine_map<(h, t, l, d, e) -> (l, h, d)>,
-      affine_map<(h, t, l, d, e) -> (l, h, e)>,
-      affine_map<(h, t, l, d, e) -> (t, h, e)>]
-      ins(%q, %k, %v : memref<63x16x64xbf16>, memref<512x16x64xbf16>, memref<512x16x64xbf16>) outs(%o : memref<63x16x64xbf16>) {
-  ^bb0(%score: f32, %h: index, %t: index, %l: index):
-    structured.yield %score : f32
-  }
-  return
-}
-
-// -----
-
-func.func @few_tiles(%q: memref<256x7x64xbf16>, %k: memref<512x7x64xbf16>, %v: memref<512x7x64xbf16>, %o: memref<256x7x64xbf16>) {
-  // expected-remark @below {{no Hopper kernel: it would have 14 thread blocks, fewer than 16}}
+func.func @few_scores(%q: memref<256x7x64xbf16>, %k: memref<512x7x64xbf16>, %v: memref<512x7x64xbf16>, %o: memref<256x7x64xbf16>) {
+  // expected-remark @below {{no Hopper kernel: it has 917504 scores, fewer than 1048576}}
   structured.attention indexing_maps = [affine_map<(h, t, l, d, e) -> (t, h, d)>,
       affine_map<(h, t, l, d, e) -> (l, h, d)>,
       affine_map<(h, t, l, d, e) -> (l, h, e)>,
@@ -224,7 +209,7 @@ func.func @region_type(%q: memref<256x16x64xbf16>, %k: memref<512x16x64xbf16>, %
 // -----
 
 func.func @slow_region(%q: memref<256x16x64xbf16>, %k: memref<512x16x64xbf16>, %v: memref<512x16x64xbf16>, %o: memref<256x16x64xbf16>, %m: memref<512xf32>) {
-  // expected-remark @below {{no Hopper kernel: it would have 32 thread blocks, fewer than 48}}
+  // expected-remark @below {{no Hopper kernel: it has 2097152 scores, fewer than 4194304}}
   structured.attention indexing_maps = [affine_map<(h, t, l, d, e) -> (t, h, d)>,
       affine_map<(h, t, l, d, e) -> (l, h, d)>,
       affine_map<(h, t, l, d, e) -> (l, h, e)>,

@@ -18,7 +18,7 @@
 // KEPT: return
 func.func @example(%q: tensor<4x8xf32>, %k: tensor<6x8xf32>, %v: tensor<6x8xf32>, %o0: tensor<4x8xf32>)
     -> tensor<4x8xf32> {
-  // expected-remark @below {{no Hopper kernel: it has 4 queries, fewer than 64}}
+  // expected-remark @below {{no Hopper kernel: its element type is neither f16 nor bf16}}
   %o = structured.attention indexing_maps = [affine_map<(t, l, d, e) -> (t, d)>,
       affine_map<(t, l, d, e) -> (l, d)>, affine_map<(t, l, d, e) -> (l, e)>, affine_map<(t, l, d, e) -> (t, e)>]
       ins(%q, %k, %v : tensor<4x8xf32>, tensor<6x8xf32>, tensor<6x8xf32>) outs(%o0 : tensor<4x8xf32>) {
@@ -33,12 +33,12 @@ func.func @example(%q: tensor<4x8xf32>, %k: tensor<6x8xf32>, %v: tensor<6x8xf32>
 // CHECK-LABEL: func.func @kept(
 // CHECK-NOT: structured.attention
 // CHECK: return
-func.func @kept(%q: tensor<16x128x8xf16>, %k: tensor<16x6x8xf16>, %v: tensor<16x6x8xf16>, %o0: tensor<16x128x8xf16>)
+func.func @kept(%q: tensor<16x128x8xf16>, %k: tensor<16x2048x8xf16>, %v: tensor<16x2048x8xf16>, %o0: tensor<16x128x8xf16>)
     -> tensor<16x128x8xf16> {
   %o = structured.attention indexing_maps = [affine_map<(h, t, l, d, e) -> (h, t, d)>,
       affine_map<(h, t, l, d, e) -> (h, l, d)>, affine_map<(h, t, l, d, e) -> (h, l, e)>,
       affine_map<(h, t, l, d, e) -> (h, t, e)>]
-      ins(%q, %k, %v : tensor<16x128x8xf16>, tensor<16x6x8xf16>, tensor<16x6x8xf16>)
+      ins(%q, %k, %v : tensor<16x128x8xf16>, tensor<16x2048x8xf16>, tensor<16x2048x8xf16>)
       outs(%o0 : tensor<16x128x8xf16>) {
   ^bb0(%score: f32, %h: index, %t: index, %l: index):
     structured.yield %score : f32
