@@ -132,10 +132,7 @@ private:
   Value getIndex(Value value) {
     return arith::IndexCastUIOp::create(b, b.getIndexType(), value);
   }
-  Value max(Value x,
-            Value y) { // Not of arith, which is expanded to comparisons.
-    return LLVM::MaxNumOp::create(b, x, y);
-  }
+  Value max(Value x, Value y) { return LLVM::MaxNumOp::create(b, x, y); }
   Value fma(Value x, Value y, Value z) {
     return LLVM::FMAOp::create(b, x, y, z);
   }
