@@ -194,46 +194,30 @@ bool AttentionScoreLowering::findMask(Value condition, bool isSeenIfTrue) {
     return false;
   Value key = op.getIndexArgument(op.getKeyLoop());
   Predicate predicate = compare.getPredicate();
+  auto isOneOf = [&](ArrayRef<Predicate> predicates) {
+    return llvm::is_contained(predicates, predicate);
+  };
+  if (isOneOf({Predicate::eq, Predicate::ne}))
+    return false;
+  // Whether the condition is that the key is less than the limit.
+  bool isLess =
+      isOneOf({Predicate::slt, Predicate::sle, Predicate::ult, Predicate::ule});
+  bool isInclusive =
+      isOneOf({Predicate::sle, Predicate::sge, Predicate::ule, Predicate::uge});
+  bool isSigned =
+      isOneOf({Predicate::slt, Predicate::sle, Predicate::sgt, Predicate::sge});
   Value limit = compare.getRhs();
   if (skipCasts(compare.getLhs()) != key) {
     if (skipCasts(compare.getRhs()) != key)
       return false;
     limit = compare.getLhs();
-    // a < b as b > a
-    switch (predicate) {
-    case Predicate::sge:
-      predicate = Predicate::sle;
-      break;
-    case Predicate::sgt:
-      predicate = Predicate::slt;
-      break;
-    case Predicate::sle:
-      predicate = Predicate::sge;
-      break;
-    case Predicate::slt:
-      predicate = Predicate::sgt;
-      break;
-    case Predicate::uge:
-      predicate = Predicate::ule;
-      break;
-    case Predicate::ugt:
-      predicate = Predicate::ult;
-      break;
-    case Predicate::ule:
-      predicate = Predicate::uge;
-      break;
-    case Predicate::ult:
-      predicate = Predicate::ugt;
-      break;
-    default:
-      return false;
-    }
+    isLess = !isLess;
   }
-  if (!isSeenIfTrue)
-    predicate = arith::invertPredicate(predicate);
-  bool isSigned = predicate == Predicate::sle || predicate == Predicate::slt;
-  bool isInclusive = predicate == Predicate::sle || predicate == Predicate::ule;
-  if (!isSigned && predicate != Predicate::ule && predicate != Predicate::ult)
+  if (!isSeenIfTrue) {
+    isLess = !isLess;
+    isInclusive = !isInclusive;
+  }
+  if (!isLess)
     return false;
   Type type = limit.getType();
   if ((!type.isIndex() && !type.isInteger(64)) ||

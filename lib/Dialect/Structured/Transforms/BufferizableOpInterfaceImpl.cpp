@@ -12,6 +12,20 @@ using namespace mlir;
 using namespace mlir::bufferization;
 using namespace structured;
 
+/// The buffers of the op's operands.
+static FailureOr<SmallVector<Value>>
+getBuffers(Operation *op, RewriterBase &rewriter,
+           const BufferizationOptions &options, BufferizationState &state) {
+  SmallVector<Value> buffers;
+  for (Value operand : op->getOperands()) {
+    FailureOr<Value> buffer = getBuffer(rewriter, operand, options, state);
+    if (failed(buffer))
+      return failure();
+    buffers.push_back(*buffer);
+  }
+  return buffers;
+}
+
 namespace {
 /// An op bufferizes to itself on the buffers of its operands.
 template <typename OpTy>
@@ -22,15 +36,12 @@ struct SelfBufferizable
                           BufferizationState &state) const {
     if (op->getNumResults() == 0)
       return success(); // on memrefs already
-    SmallVector<Value> buffers;
-    for (Value operand : op->getOperands()) {
-      FailureOr<Value> buffer = getBuffer(rewriter, operand, options, state);
-      if (failed(buffer))
-        return failure();
-      buffers.push_back(*buffer);
-    }
-    clone(rewriter, op, TypeRange(), buffers);
-    replaceOpWithBufferizedValues(rewriter, op, buffers.back());
+    FailureOr<SmallVector<Value>> buffers =
+        getBuffers(op, rewriter, options, state);
+    if (failed(buffers))
+      return failure();
+    clone(rewriter, op, TypeRange(), *buffers);
+    replaceOpWithBufferizedValues(rewriter, op, buffers->back());
     return success();
   }
 };
@@ -49,20 +60,17 @@ struct AttentionBufferizable
                           BufferizationState &state) const {
     if (op->getNumResults() == 0)
       return success(); // on memrefs already
-    SmallVector<Value> buffers;
-    for (Value operand : op->getOperands()) {
-      FailureOr<Value> buffer = getBuffer(rewriter, operand, options, state);
-      if (failed(buffer))
-        return failure();
-      buffers.push_back(*buffer);
-    }
+    FailureOr<SmallVector<Value>> buffers =
+        getBuffers(op, rewriter, options, state);
+    if (failed(buffers))
+      return failure();
     // The region's ops are moved, as they are yet to be bufferized.
     auto attention = cast<AttentionOp>(op);
     auto bufferized = AttentionOp::create(rewriter, op->getLoc(), TypeRange(),
-                                          buffers, op->getAttrs());
+                                          *buffers, op->getAttrs());
     rewriter.inlineRegionBefore(attention.getScore(), bufferized.getScore(),
                                 bufferized.getScore().begin());
-    replaceOpWithBufferizedValues(rewriter, op, buffers.back());
+    replaceOpWithBufferizedValues(rewriter, op, buffers->back());
     return success();
   }
 };
