@@ -50,11 +50,17 @@ AttentionProblem structured::getAttentionProblem(AttentionOp op) {
   if (!ShapedType::isDynamic(queries) && !ShapedType::isDynamic(keys))
     problem.splits =
         getAttentionSplits(problem, queries, keys, kHopperMultiprocessors);
-  for (auto [operand, loops] : llvm::enumerate(problem.batchLoops))
-    for (AffineExpr result : op.getMap(operand).getResults())
-      if (unsigned loop = cast<AffineDimExpr>(result).getPosition();
-          loop < op.getNumBatchLoops())
-        loops.push_back(loop);
+  // Those behind the rows, and those in front of them.
+  for (auto [operand, groups] : llvm::enumerate(problem.batchLoops)) {
+    unsigned row = getRowAndColumn(op, operand).first;
+    bool isBehind = false;
+    for (AffineExpr result : op.getMap(operand).getResults()) {
+      unsigned loop = cast<AffineDimExpr>(result).getPosition();
+      isBehind |= loop == row;
+      if (loop < op.getNumBatchLoops())
+        groups[isBehind ? 0 : 1].push_back(loop);
+    }
+  }
   return problem;
 }
 
@@ -96,25 +102,12 @@ std::string structured::getHopperAttentionReason(AttentionOp op) {
   if (std::optional<std::string> reason =
           checkAttention(getAttentionProblem(op)))
     return *reason;
-  // Descriptors are (features, rows, batch).
   static constexpr StringRef names[] = {"query", "key", "value", "init"};
-  for (unsigned operand = 0; operand < 4; ++operand) {
+  for (auto [operand, name] : llvm::enumerate(names)) {
     AffineMap map = op.getMap(operand);
-    auto [row, column] = getRowAndColumn(op, operand);
-    unsigned rank = map.getNumResults();
-    if (map.getDimPosition(rank - 1) != column)
-      return "the features are not the last dimension of its " +
-             names[operand].str();
-    // The rows come before or after all batch loops of more than one iteration.
-    bool isBefore = false, isAfter = false;
-    unsigned rowDim =
-        *map.getResultPosition(getAffineDimExpr(row, op.getContext()));
-    for (unsigned dim = 0; dim + 1 < rank; ++dim)
-      if (dim != rowDim && sizes[map.getDimPosition(dim)] != 1)
-        (dim < rowDim ? isBefore : isAfter) = true;
-    if (isBefore && isAfter)
-      return "the rows of its " + names[operand].str() +
-             " are between batch dimensions";
+    if (map.getDimPosition(map.getNumResults() - 1) !=
+        getRowAndColumn(op, operand).second)
+      return "the features are not the last dimension of its " + name.str();
   }
   std::string reason = getRegionReason(op);
   if (!reason.empty() || ShapedType::isDynamic(queries) ||

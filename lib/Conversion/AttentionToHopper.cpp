@@ -49,8 +49,8 @@ static bool hasStaticLayout(Type type) {
                      !llvm::is_contained(strides, ShapedType::kDynamic));
 }
 
-/// Whether a descriptor can have the layout of the operand: columns side by
-/// side, and one stride for all batch dimensions.
+/// Whether a descriptor can have the layout of the operand, whose columns must
+/// be side by side.
 static bool hasDescriptor(AttentionOp op, unsigned operand) {
   auto type = cast<MemRefType>(op->getOperand(operand).getType());
   if (type.getLayout().isIdentity())
@@ -61,10 +61,12 @@ static bool hasDescriptor(AttentionOp op, unsigned operand) {
       llvm::any_of(strides, ShapedType::isDynamic) ||
       ShapedType::isDynamic(offset) || offset % kAligned || strides.back() != 1)
     return false;
-  // From the last batch dimension of more than one entry on.
+  // One stride for all batch dimensions behind the rows, and for those before.
   std::optional<int64_t> next;
   unsigned row = getRowDim(op, operand);
   for (int64_t dim = type.getRank() - 2; dim >= 0; --dim) {
+    if (dim == row)
+      next = std::nullopt;
     if (type.getDimSize(dim) == 1)
       continue;
     if (strides[dim] % kAligned)
@@ -307,25 +309,28 @@ private:
     return launch.function;
   }
 
-  /// That of (features, rows, batch).
+  /// That of (features, rows, batch dimensions behind the rows, those before).
   static Value getDescriptor(LaunchBuilder &launch, AttentionOp op,
                              int64_t blockKeys, unsigned operand) {
     Value memref = launch.getOperand(operand);
     auto type = cast<MemRefType>(memref.getType());
-    int64_t rank = type.getRank(), row = getRowDim(op, operand);
-    int64_t batch = 1, batchDim = row;
-    for (int64_t dim = 0; dim + 1 < rank; ++dim)
+    int64_t columns = type.getRank() - 1, row = getRowDim(op, operand);
+    Value rowStride = launch.getStride(memref, row);
+    std::array<int64_t, 2> sizes = {1, 1};
+    std::array<Value, 2> strides = {rowStride, rowStride};
+    for (int64_t dim = 0; dim < columns; ++dim)
       if (dim != row && type.getDimSize(dim) != 1) {
-        batch *= type.getDimSize(dim);
-        batchDim = dim;
+        sizes[dim < row] *= type.getDimSize(dim);
+        strides[dim < row] = launch.getStride(memref, dim);
       }
     bool isOfQueries = operand == 0 || operand == 3;
     return launch.getTensorMap(
         memref,
-        {launch.int64(type.getDimSize(rank - 1)), launch.getSize(memref, row),
-         launch.int64(batch)},
-        {launch.getStride(memref, row), launch.getStride(memref, batchDim)},
-        {kAttentionBoxColumns, isOfQueries ? kAttentionBoxRows : blockKeys, 1});
+        {launch.int64(type.getDimSize(columns)), launch.getSize(memref, row),
+         launch.int64(sizes[0]), launch.int64(sizes[1])},
+        {rowStride, strides[0], strides[1]},
+        {kAttentionBoxColumns, isOfQueries ? kAttentionBoxRows : blockKeys, 1,
+         1});
   }
 };
 } // namespace

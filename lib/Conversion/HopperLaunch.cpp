@@ -14,7 +14,8 @@
 using namespace mlir;
 using namespace structured;
 
-static constexpr llvm::StringLiteral kTensorMap = "structuredCudaTensorMap3D";
+static constexpr llvm::StringLiteral kTensorMap3 = "structuredCudaTensorMap3D";
+static constexpr llvm::StringLiteral kTensorMap4 = "structuredCudaTensorMap4D";
 static constexpr llvm::StringLiteral kMultiprocessors =
     "structuredCudaMultiprocessorCount";
 static constexpr llvm::StringLiteral kKernels = "hopper";
@@ -104,9 +105,10 @@ Value LaunchBuilder::getStride(Value memref, int64_t dim) {
   return stride;
 }
 
-Value LaunchBuilder::getTensorMap(Value memref, std::array<Value, 3> sizes,
-                                  std::array<Value, 2> strides,
-                                  std::array<int64_t, 3> box) {
+Value LaunchBuilder::getTensorMap(Value memref, ArrayRef<Value> sizes,
+                                  ArrayRef<Value> strides,
+                                  ArrayRef<int64_t> box) {
+  StringRef name = sizes.size() == 3 ? kTensorMap3 : kTensorMap4;
   SmallVector<Value> arguments{getPointer(memref), int32(dtype)};
   arguments.append(sizes.begin(), sizes.end());
   for (Value stride : strides)
@@ -114,9 +116,8 @@ Value LaunchBuilder::getTensorMap(Value memref, std::array<Value, 3> sizes,
   for (int64_t size : box)
     arguments.push_back(int32(size));
   arguments.push_back(int32(kSwizzle128));
-  func::FuncOp encode =
-      declare(module, kTensorMap, ValueRange(arguments).getTypes(),
-              arguments.front().getType());
+  func::FuncOp encode = declare(module, name, ValueRange(arguments).getTypes(),
+                                arguments.front().getType());
   return func::CallOp::create(b, encode, arguments).getResult(0);
 }
 

@@ -47,11 +47,13 @@ public:
   /// or that of a contiguous memref.
   mlir::Value getStride(mlir::Value memref, int64_t dim);
 
-  /// The descriptor of an array of two-byte elements, innermost dimension
-  /// first; strides are in elements.
-  mlir::Value getTensorMap(mlir::Value memref, std::array<mlir::Value, 3> sizes,
-                           std::array<mlir::Value, 2> strides,
-                           std::array<int64_t, 3> box);
+  /// The descriptor of an array of two-byte elements of three or four
+  /// dimensions, innermost first; strides, but that of the first, are in
+  /// elements.
+  mlir::Value getTensorMap(mlir::Value memref,
+                           llvm::ArrayRef<mlir::Value> sizes,
+                           llvm::ArrayRef<mlir::Value> strides,
+                           llvm::ArrayRef<int64_t> box);
 
   /// That of the first `rank` of the last dimension of [blocks, T, pitch].
   mlir::Value getRanksMap(mlir::Value memref, int64_t rank,

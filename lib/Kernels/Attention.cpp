@@ -127,6 +127,10 @@ private:
   static int64_t getColumn(int64_t element) {
     return element / 4 * 8 + element % 2;
   }
+  /// The coordinates of a box of an operand.
+  Values getPlace(Operand operand, int64_t box, Value row) {
+    return {b.i32(box * kTileK), row, places[operand][0], places[operand][1]};
+  }
   Value getFirstKey(Value block);
   Value getSeenKeys(Value row);
   Value getIndex(Value value) {
@@ -158,9 +162,9 @@ private:
   Value numKeys, numQueries, logs;
   Values scoreArguments;
   /// The tile: its first query and, by operand, its place in the descriptor's
-  /// last dimension; the batch loops' indices.
+  /// last two dimensions; the batch loops' indices.
   Value firstQuery;
-  std::array<Value, 4> places;
+  std::array<std::array<Value, 2>, 4> places;
   Values batch;
   /// Which split this is, and the result's place among those of all tiles.
   Value split, place;
@@ -304,11 +308,13 @@ void AttentionBuilder::locate() {
     index = b.rem(rest, size);
     rest = b.div(rest, size);
   }
-  for (auto [place, loops] : llvm::zip_equal(places, problem.batchLoops)) {
-    place = b.i32(0);
-    for (unsigned loop : loops)
-      place = b.add(b.mul(place, problem.batch[loop]), indices[loop]);
-  }
+  for (unsigned operand = 0; operand < places.size(); ++operand)
+    for (auto [place, loops] :
+         llvm::zip_equal(places[operand], problem.batchLoops[operand])) {
+      place = b.i32(0);
+      for (unsigned loop : loops)
+        place = b.add(b.mul(place, problem.batch[loop]), indices[loop]);
+    }
   for (Value index : indices)
     batch.push_back(getIndex(index));
 
@@ -351,10 +357,8 @@ void AttentionBuilder::load(Operand operand, Values &ring, Value block) {
   Value target = b.offset(shared, b.add(b.mul(ring[0], shape.stageBytes),
                                         kWarpgroups * shape.queryBytes));
   for (int64_t box = 0; box < boxes; ++box)
-    b.loadTile(
-        b.offset(target, box * shape.keyBoxBytes), descriptors[operand],
-        {b.i32(box * kTileK), b.mul(block, problem.blockKeys), places[operand]},
-        full);
+    b.loadTile(b.offset(target, box * shape.keyBoxBytes), descriptors[operand],
+               getPlace(operand, box, b.mul(block, problem.blockKeys)), full);
   ring = stageRing->advance(ring);
 }
 
@@ -366,8 +370,8 @@ void AttentionBuilder::produce() {
       b.loadTile(
           b.offset(shared, warpgroup * shape.queryBytes + box * kQueryBoxBytes),
           descriptors[kQuery],
-          {b.i32(box * kTileK),
-           b.add(firstQuery, warpgroup * kRowsPerWarpgroup), places[kQuery]},
+          getPlace(kQuery, box,
+                   b.add(firstQuery, warpgroup * kRowsPerWarpgroup)),
           queryBarrier);
   // In the order in which they are used: the keys of a block before the values
   // of the one before it.
@@ -647,10 +651,10 @@ void AttentionBuilder::storeResult(Value warpgroup, const State &state,
   b.namedBarrier(barrier, kWarpgroup);
   b.ifThen(b.isEqual(thread, 0), [&] {
     for (int64_t box = 0; box < shape.valueBoxes; ++box)
-      b.storeTile(descriptors[kResult], b.offset(queries, box * kQueryBoxBytes),
-                  {b.i32(box * kTileK),
-                   b.add(firstQuery, b.mul(warpgroup, kRowsPerWarpgroup)),
-                   places[kResult]});
+      b.storeTile(
+          descriptors[kResult], b.offset(queries, box * kQueryBoxBytes),
+          getPlace(kResult, box,
+                   b.add(firstQuery, b.mul(warpgroup, kRowsPerWarpgroup))));
     b.commitStores();
     // Shared memory must outlive the copies from it.
     b.waitForStores(0, /*readOnly=*/false);

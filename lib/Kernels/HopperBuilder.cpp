@@ -258,15 +258,23 @@ Value HopperBuilder::createPolicy(bool keeps) {
 void HopperBuilder::loadTile(Value target, Value descriptor,
                              ValueRange coordinates, Value barrier,
                              Value policy) {
-  std::string text = "cp.async.bulk.tensor.3d.shared::cluster.global.mbarrier::"
-                     "complete_tx::bytes";
-  text += policy ? ".L2::cache_hint [$0], [$1, {$2, $3, $4}], [$5], $6;"
-                 : " [$0], [$1, {$2, $3, $4}], [$5];";
-  SmallVector<Value> operands{toInt(target),  descriptor,     coordinates[0],
-                              coordinates[1], coordinates[2], toInt(barrier)};
-  if (policy)
+  int64_t rank = coordinates.size();
+  std::string last = "$" + std::to_string(rank + 2);
+  std::string text = "cp.async.bulk.tensor." + std::to_string(rank) +
+                     "d.shared::cluster.global.mbarrier::complete_tx::bytes";
+  text += policy ? ".L2::cache_hint" : "";
+  text += " [$0], [$1, " + getOperandList(2, rank) + "], [" + last + "]";
+  SmallVector<Value> operands{toInt(target), descriptor};
+  llvm::append_range(operands, coordinates);
+  operands.push_back(toInt(barrier));
+  std::string constraints =
+      "r,l" + std::string(rank == 4 ? ",r,r,r,r,r" : ",r,r,r,r");
+  if (policy) {
+    text += ", $" + std::to_string(rank + 3);
     operands.push_back(policy);
-  inlineAsm(Type(), text, policy ? "r,l,r,r,r,r,l" : "r,l,r,r,r,r", operands);
+    constraints += ",l";
+  }
+  inlineAsm(Type(), text + ";", constraints, operands);
 }
 void HopperBuilder::loadBulk(Value target, Value source, int64_t bytes,
                              Value barrier) {

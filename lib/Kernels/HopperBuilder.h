@@ -104,7 +104,7 @@ public:
   /// For accesses to global memory: what the L2 cache then keeps longest, or
   /// what it gives up first (i64).
   Value createPolicy(bool keeps);
-  /// By the policy, if there is one.
+  /// Three or four coordinates. By the policy, if there is one.
   void loadTile(Value target, Value descriptor, ValueRange coordinates,
                 Value barrier, Value policy = {});
   /// Brings `bytes` bytes, a multiple of 16, that lie one after the other.

@@ -298,9 +298,22 @@ static int64_t getTensorMapDataType(int32_t dtype) {
   return dtype >= 0 && dtype < int64_t(std::size(types)) ? types[dtype] : -1;
 }
 
+/// The rest of a request is `rank` and what follows from it.
+static void *encodeTensor(void *base, int32_t dtype, int32_t swizzle,
+                          TensorMapRequest request) {
+  CudaRun *run = CudaRun::get();
+  if (!run)
+    return nullptr;
+  request.address = base;
+  request.dataType = getTensorMapDataType(dtype);
+  request.swizzle = swizzle;
+  request.l2Promotion = 2; // 128 bytes
+  return encode(*run, request);
+}
+
 /// The descriptor of a 3-D tensor, in device memory, encoded once for the same
 /// arguments. Sizes and box in elements, innermost first; the strides of the
-/// second and third dimension in bytes; `dtype` a structuredRtDType; `swizzle`
+/// dimensions after the first in bytes; `dtype` a structuredRtDType; `swizzle`
 /// 0 for none, 1, 2, 3 for 32, 64, 128 bytes. Elements out of bounds are read
 /// as zeros and not written.
 STRUCTURED_MGPU void *structuredCudaTensorMap3D(void *base, int32_t dtype,
@@ -309,19 +322,25 @@ STRUCTURED_MGPU void *structuredCudaTensorMap3D(void *base, int32_t dtype,
                                                 int64_t stride2, int32_t box0,
                                                 int32_t box1, int32_t box2,
                                                 int32_t swizzle) {
-  CudaRun *run = CudaRun::get();
-  if (!run)
-    return nullptr;
   TensorMapRequest request;
-  request.address = base;
-  request.dataType = getTensorMapDataType(dtype);
   request.rank = 3;
   request.sizes = {size0, size1, size2};
   request.strides = {stride1, stride2};
   request.box = {box0, box1, box2};
-  request.swizzle = swizzle;
-  request.l2Promotion = 2; // 128 bytes
-  return encode(*run, request);
+  return encodeTensor(base, dtype, swizzle, request);
+}
+
+/// The same of a 4-D tensor.
+STRUCTURED_MGPU void *structuredCudaTensorMap4D(
+    void *base, int32_t dtype, int64_t size0, int64_t size1, int64_t size2,
+    int64_t size3, int64_t stride1, int64_t stride2, int64_t stride3,
+    int32_t box0, int32_t box1, int32_t box2, int32_t box3, int32_t swizzle) {
+  TensorMapRequest request;
+  request.rank = 4;
+  request.sizes = {size0, size1, size2, size3};
+  request.strides = {stride1, stride2, stride3};
+  request.box = {box0, box1, box2, box3};
+  return encodeTensor(base, dtype, swizzle, request);
 }
 
 //===----------------------------------------------------------------------===//

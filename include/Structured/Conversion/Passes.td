@@ -1150,8 +1150,8 @@ def AttentionToHopper
     products and a softmax of their own are faster (fewer than 2^20 of fewer than
     2048 keys, or than 2^22 if the region reads memory or has a function for each),
     features that are no multiple of 8 of at most 128 or that are not side by side,
-    rows between batch dimensions, a region with other than scalar ops of arith
-    and math and loads from memrefs of static shapes.
+    a region with other than scalar ops of arith and math and loads from memrefs
+    of static shapes.
   }];
   let dependentDialects = [
     "::mlir::arith::ArithDialect", "::mlir::func::FuncDialect",

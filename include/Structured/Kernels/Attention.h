@@ -40,9 +40,10 @@ struct AttentionProblem {
   int64_t splits = 1;
   /// Iterations of the batch loops.
   llvm::SmallVector<int64_t> batch;
-  /// Of queries, keys, values and result: the batch loops that the last
-  /// dimension of the descriptor goes through, the last of them innermost.
-  std::array<llvm::SmallVector<unsigned>, 4> batchLoops;
+  /// Of queries, keys, values and result: the batch loops that the third and
+  /// those that the fourth dimension of the descriptor goes through, the last
+  /// of them innermost.
+  std::array<std::array<llvm::SmallVector<unsigned>, 2>, 4> batchLoops;
 };
 
 /// What becomes of a score before the softmax.
@@ -100,13 +101,13 @@ int64_t getAttentionSplits(const AttentionProblem &problem, int64_t queries,
 /// of their exponentials [splits, batch…, T] (f32, -∞ where no key is seen). O
 /// is Σ_s exp(log_s) part_s / Σ_s exp(log_s).
 ///
-/// Arguments: the descriptors, as those of `buildGemm`, of the queries
-/// (features, T, batch) with boxes (64, kAttentionBoxRows, 1), of the keys
-/// (features, L, batch) and the values (valueFeatures, L, batch) with
-/// (64, blockKeys, 1), of the result (valueFeatures, T, batch) with
-/// (64, kAttentionBoxRows, 1); L (i32); the arguments of `score`; T (i32). The
-/// number of thread blocks is `getAttentionBlocksPerTile` for each
-/// kAttentionQueries of the T queries.
+/// Arguments: the descriptors, of four dimensions with the 128-byte swizzle, of
+/// the queries (features, T, batch, batch) with boxes (64, kAttentionBoxRows,
+/// 1, 1), of the keys (features, L, batch, batch) and the values
+/// (valueFeatures, L, batch, batch) with (64, blockKeys, 1, 1), of the result
+/// (valueFeatures, T, batch, batch) with (64, kAttentionBoxRows, 1, 1); L
+/// (i32); the arguments of `score`; T (i32). The number of thread blocks is
+/// `getAttentionBlocksPerTile` for each kAttentionQueries of the T queries.
 Kernel buildAttention(mlir::gpu::GPUModuleOp module, mlir::StringRef name,
                       const AttentionProblem &problem,
                       const AttentionScore &score);

@@ -122,7 +122,7 @@ func.func @layouts(%q: memref<1024x4x4x64xf16, strided<[2048, 256, 64, 1], offse
 // 1024 elements of 2 bytes.
 // CHECK: %[[ADDRESS:.*]] = arith.addi %{{.*}}, %c2048_i64{{.*}} : i64
 // CHECK: %[[QUERIES:.*]] = llvm.inttoptr %[[ADDRESS]]
-// CHECK: call @structuredCudaTensorMap3D(%[[QUERIES]],
+// CHECK: call @structuredCudaTensorMap4D(%[[QUERIES]],
 
 // -----
 
@@ -189,3 +189,35 @@ func.func @parts(%q: memref<128x8x64xbf16>, %k: memref<2048x8x64xbf16>, %v: memr
 }
 // CHECK: st.global.v2.f32
 // CHECK: gpu.launch_func @hopper::@attention_0
+
+// -----
+
+// Rows between batch dimensions: heads are the third dimension of the descriptor, batches the fourth, if there is one.
+
+#q = affine_map<(b, h, t, l, d, e) -> (b, t, h, d)>
+#k = affine_map<(b, h, t, l, d, e) -> (b, h, l, d)>
+#v = affine_map<(b, h, t, l, d, e) -> (l, h, b, e)>
+#o = affine_map<(b, h, t, l, d, e) -> (b, t, h, e)>
+
+// CHECK-LABEL: func.func @batches(
+// CHECK: func.func private @attention(
+// From a row of the queries, a batch and a head to the next.
+// CHECK: %[[ROW:.*]] = arith.constant 512 : i64
+// CHECK: %[[BATCH:.*]] = arith.constant 131072 : i64
+// CHECK: %[[HEAD:.*]] = arith.constant 64 : i64
+// CHECK: %[[HEADS:.*]] = arith.constant 8 : i64
+// CHECK: %[[BATCHES:.*]] = arith.constant 4 : i64
+// CHECK: %[[ROWBYTES:.*]] = arith.muli %[[ROW]]
+// CHECK: %[[HEADBYTES:.*]] = arith.muli %[[HEAD]]
+// CHECK: %[[BATCHBYTES:.*]] = arith.muli %[[BATCH]]
+// CHECK: call @structuredCudaTensorMap4D(%{{.*}}, %{{.*}}, %{{.*}}, %{{.*}}, %[[HEADS]], %[[BATCHES]], %[[ROWBYTES]], %[[HEADBYTES]], %[[BATCHBYTES]],
+func.func @batches(%q: memref<4x256x8x64xf16>, %k: memref<4x8x256x64xf16>, %v: memref<256x8x4x64xf16>,
+                   %o: memref<4x256x8x64xf16>) {
+  structured.attention indexing_maps = [#q, #k, #v, #o]
+      ins(%q, %k, %v : memref<4x256x8x64xf16>, memref<4x8x256x64xf16>, memref<256x8x4x64xf16>)
+      outs(%o : memref<4x256x8x64xf16>) {
+  ^bb0(%score: f32, %b: index, %h: index, %t: index, %l: index):
+    structured.yield %score : f32
+  }
+  return
+}

@@ -137,21 +137,6 @@ func.func @columns(%q: memref<256x16x64xbf16>, %k: memref<16x64x512xbf16>, %v: m
 
 // -----
 
-func.func @rows(%q: memref<2x256x8x64xbf16>, %k: memref<2x8x512x64xbf16>, %v: memref<2x8x512x64xbf16>, %o: memref<2x8x256x64xbf16>) {
-  // expected-remark @below {{no Hopper kernel: the rows of its query are between batch dimensions}}
-  structured.attention indexing_maps = [affine_map<(b, h, t, l, d, e) -> (b, t, h, d)>,
-      affine_map<(b, h, t, l, d, e) -> (b, h, l, d)>,
-      affine_map<(b, h, t, l, d, e) -> (b, h, l, e)>,
-      affine_map<(b, h, t, l, d, e) -> (b, h, t, e)>]
-      ins(%q, %k, %v : memref<2x256x8x64xbf16>, memref<2x8x512x64xbf16>, memref<2x8x512x64xbf16>) outs(%o : memref<2x8x256x64xbf16>) {
-  ^bb0(%score: f32, %b: index, %h: index, %t: index, %l: index):
-    structured.yield %score : f32
-  }
-  return
-}
-
-// -----
-
 func.func @region_op(%q: memref<256x16x64xbf16>, %k: memref<512x16x64xbf16>, %v: memref<512x16x64xbf16>, %o: memref<256x16x64xbf16>, %m: memref<?xf32>) {
   %c0 = arith.constant 0 : index
   // expected-remark @below {{no Hopper kernel: its region has memref.dim}}

@@ -31,6 +31,8 @@ CASES = [
     Case("few_values", dict(h=8, t=450, l=300, d=128, e=24), "thd", "hld", "lhe", "hte", "f16"),
     # All heads share the values; keys are those of one batch.
     Case("shared", dict(a=4, b=4, t=470, l=150, d=80, e=72), "abtd", "ald", "le", "abte", "bf16"),
+    # Queries between batches and heads, in one order and another.
+    Case("batches", dict(b=3, h=4, t=300, l=310, d=64, e=32), "bthd", "bhld", "lhbe", "bthe", "bf16", causal=True),
     Case("mask", dict(h=24, t=600, l=620, d=64, e=64), "thd", "lhd", "lhe", "the", "bf16", mask="tl"),
     Case("mask_parts", dict(h=8, t=500, l=2100, d=64, e=64), "thd", "lhd", "lhe", "the", "f16", mask="l"),
     Case("bias", dict(h=48, t=400, l=450, d=32, e=32), "htd", "hld", "hle", "hte", "f16", mask="htl", causal=True),

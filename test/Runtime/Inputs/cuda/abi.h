@@ -49,6 +49,11 @@ void *structuredCudaTensorMap3D(void *base, int32_t dtype, int64_t size0,
                                 int64_t size1, int64_t size2, int64_t stride1,
                                 int64_t stride2, int32_t box0, int32_t box1,
                                 int32_t box2, int32_t swizzle);
+void *structuredCudaTensorMap4D(void *base, int32_t dtype, int64_t size0,
+                                int64_t size1, int64_t size2, int64_t size3,
+                                int64_t stride1, int64_t stride2,
+                                int64_t stride3, int32_t box0, int32_t box1,
+                                int32_t box2, int32_t box3, int32_t swizzle);
 void structuredCudaMatmul(void *a, void *b, void *c, void *d, void *bias,
                           int64_t batch, int64_t m, int64_t n, int64_t k,
                           int64_t lda, int64_t ldb, int64_t ldc, int64_t ldd,

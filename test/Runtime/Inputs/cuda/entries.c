@@ -263,6 +263,23 @@ void shape(void **args) {
   *ARGUMENT(MemRef2, 0) = (MemRef2){y, y, 0, {1, 3}, {4, 1}};
 }
 
+// Both functions for four dimensions give the same descriptor.
+void maps4(void **args) {
+  MemRef2 *x = ARGUMENT(MemRef2, 1);
+  int64_t rows = x->sizes[0] / 2;
+  void *map = structuredCudaTensorMap4D(x->aligned, 1, 4, 2, rows, 1, 16, 32,
+                                        32 * rows, 4, 2, (int32_t)rows, 1, 0);
+  struct {
+    float *allocated, *aligned;
+    int64_t offset, sizes[4], strides[4];
+  } memref = {x->aligned, x->aligned, 0, {1, rows, 2, 4}, {8 * rows, 8, 4, 1}};
+  int64_t box[] = {1, rows, 2, 4};
+  if (!map ||
+      map != mgpuTensorMapEncodeTiledMemref(4, &memref, 7, 0, 0, 2, 0, box))
+    abort();
+  returnDense(args, ARGUMENT(MemRef2, 1)->aligned);
+}
+
 // A descriptor of the numbers in MAP: dtype, three sizes, two strides, three
 // box sizes, swizzle, offset of the address in bytes.
 void map(void **args) {

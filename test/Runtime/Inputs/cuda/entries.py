@@ -5,7 +5,7 @@
 
 import json
 
-NAMES = ["plus1", "plus3", "attributes", "memory", "maps", "strided", "input",
+NAMES = ["plus1", "plus3", "attributes", "memory", "maps", "maps4", "strided", "input",
          "constant", "launch", "missing", "unloaded", "code", "much", "shared", "foreign",
          "shape", "map", "rank", "growing",
          "resident", "resident2", "queue", "scratch", "forgetful"]

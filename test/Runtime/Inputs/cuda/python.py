@@ -88,8 +88,8 @@ class Cuda(unittest.TestCase):
         gc.collect()
 
     def test_tensor_maps(self):
-        for _ in range(2):
-            y, = self.module(self.x, entry="maps")
+        for entry in ("maps", "maps", "maps4"):
+            y, = self.module(self.x, entry=entry)
             np.testing.assert_array_equal(y, self.x)
 
     def test_graph(self):
