@@ -17,6 +17,8 @@
 #include "llvm/ADT/MapVector.h"
 #include "llvm/ADT/SetVector.h"
 
+#include <limits>
+
 namespace structured {
 #define GEN_PASS_DEF_RAISEATTENTION
 #include "Structured/Dialect/Structured/Transforms/Passes.h.inc"
@@ -460,12 +462,21 @@ LogicalResult Attention::matchProducts(const Number &candidate,
   for (unsigned loop = 0; loop < getRank(); ++loop)
     if (loop != keyLoop && !isIn(initLoops, loop))
       return refuse("the values are summed over more than the keys");
+  // Of several loops that only the queries have, that of the most iterations,
+  // or the last of these in the scores.
   std::optional<unsigned> ownLoop;
-  // Of several loops that only the queries have, the last in the scores.
-  for (unsigned loop : scoreLoops)
+  int64_t most = 0;
+  auto scoreType = cast<RankedTensorType>(candidate.value.getType());
+  for (auto [dim, loop] : llvm::enumerate(scoreLoops)) {
+    int64_t size = scoreType.isDynamicDim(dim)
+                       ? std::numeric_limits<int64_t>::max()
+                       : scoreType.getDimSize(dim);
     if (isIn(queryLoops, loop) && !isIn(keyLoops, loop) &&
-        !isIn(valueLoops, loop))
+        !isIn(valueLoops, loop) && size >= most) {
       ownLoop = loop;
+      most = size;
+    }
+  }
   if (!ownLoop)
     return refuse("no loop is of the queries alone");
   queryLoop = *ownLoop;

@@ -919,8 +919,8 @@ func.func @batch_matmul(%q: tensor<2x5x8xf32>, %k: tensor<2x8x7xf32>, %v: tensor
   return %o : tensor<2x5x6xf32>
 }
 
-// Two loops of the queries alone: the last in the scores is that of the queries,
-// the other a batch loop. One set of values for all heads. The scores' loops are
+// Two loops of the queries alone: the one of more iterations, which is not the
+// last in the scores, is that of the queries, the other a batch loop. One set of values for all heads. The scores' loops are
 // in another order than the weights'.
 
 // CHECK-LABEL: func @shared_values(
@@ -932,19 +932,19 @@ func.func @batch_matmul(%q: tensor<2x5x8xf32>, %k: tensor<2x8x7xf32>, %v: tensor
 func.func @shared_values(%q: tensor<2x5x3x8xf32>, %k: tensor<7x3x8xf32>, %v: tensor<7x6xf32>,
                          %bias: tensor<2x3xf32>) -> tensor<5x3x2x6xf32> {
   %zero = arith.constant 0.0 : f32
-  %s_e = tensor.empty() : tensor<2x3x5x7xf32>
-  %s0 = linalg.fill ins(%zero : f32) outs(%s_e : tensor<2x3x5x7xf32>) -> tensor<2x3x5x7xf32>
+  %s_e = tensor.empty() : tensor<5x3x2x7xf32>
+  %s0 = linalg.fill ins(%zero : f32) outs(%s_e : tensor<5x3x2x7xf32>) -> tensor<5x3x2x7xf32>
   %s = linalg.contract indexing_maps = [affine_map<(g, t, h, l, d) -> (g, t, h, d)>,
                                         affine_map<(g, t, h, l, d) -> (l, h, d)>,
-                                        affine_map<(g, t, h, l, d) -> (g, h, t, l)>]
+                                        affine_map<(g, t, h, l, d) -> (t, h, g, l)>]
       ins(%q, %k : tensor<2x5x3x8xf32>, tensor<7x3x8xf32>)
-      outs(%s0 : tensor<2x3x5x7xf32>) -> tensor<2x3x5x7xf32>
+      outs(%s0 : tensor<5x3x2x7xf32>) -> tensor<5x3x2x7xf32>
   %m_e = tensor.empty() : tensor<3x2x5x7xf32>
-  %m = linalg.generic {indexing_maps = [affine_map<(g, h, t, l) -> (g, h, t, l)>,
+  %m = linalg.generic {indexing_maps = [affine_map<(g, h, t, l) -> (t, h, g, l)>,
                                         affine_map<(g, h, t, l) -> (g, h)>,
                                         affine_map<(g, h, t, l) -> (h, g, t, l)>],
                        iterator_types = ["parallel", "parallel", "parallel", "parallel"]}
-      ins(%s, %bias : tensor<2x3x5x7xf32>, tensor<2x3xf32>) outs(%m_e : tensor<3x2x5x7xf32>) {
+      ins(%s, %bias : tensor<5x3x2x7xf32>, tensor<2x3xf32>) outs(%m_e : tensor<3x2x5x7xf32>) {
   ^bb0(%a: f32, %b: f32, %out: f32):
     %0 = arith.addf %a, %b : f32
     linalg.yield %0 : f32
