@@ -180,8 +180,8 @@ static SmallVector<Value> getIndices(LocBuilder &b, AffineMap map,
 }
 
 static llvm::MaybeAlign getAlignment(Type element, int64_t count) {
-  return llvm::Align(
-      std::max<int64_t>(1, element.getIntOrFloatBitWidth() / 8 * count));
+  int64_t bytes = element.getIntOrFloatBitWidth() / 8 * count;
+  return llvm::Align(std::clamp<int64_t>(bytes, 1, kMaxLoadBytes));
 }
 
 /// The `count` elements of `operand` along loop `dim`, from the point `ivs` on.
@@ -245,11 +245,41 @@ static void storeLanes(LocBuilder &b, OpView &view, OpOperand &operand,
   }
 }
 
+/// The loads in the op's body that are of neighbouring elements at neighbouring
+/// points along loop `dim`, so that one load can read `count` of them.
+static SmallVector<memref::LoadOp> findLaneLoads(OpView &view, unsigned dim,
+                                                 int64_t count) {
+  SmallVector<memref::LoadOp> loads;
+  Block *body = view.op.getBlock();
+  // What differs from point to point.
+  DenseSet<Value> differs(body->args_begin(), body->args_end());
+  for (Operation &inner : body->without_terminator()) {
+    auto index = dyn_cast<linalg::IndexOp>(inner);
+    if ((index && index.getDim() == dim) || inner.getNumRegions() != 0 ||
+        llvm::any_of(inner.getOperands(),
+                     [&](Value value) { return differs.contains(value); }))
+      differs.insert(inner.result_begin(), inner.result_end());
+    auto load = dyn_cast<memref::LoadOp>(inner);
+    if (!load || load.getIndices().empty() ||
+        !isAligned(load.getMemRefType(), count) ||
+        llvm::any_of(load.getIndices().drop_back(),
+                     [&](Value value) { return differs.contains(value); }))
+      continue;
+    auto last = load.getIndices().back().getDefiningOp<linalg::IndexOp>();
+    if (last && last.getDim() == dim)
+      loads.push_back(load);
+  }
+  return loads;
+}
+
 /// Executes the op's body with `arguments` for its block arguments at the point
-/// `ivs`; returns what it yields.
-static SmallVector<Value> cloneBody(LocBuilder &b, OpView &view,
-                                    ArrayRef<Value> arguments,
-                                    ArrayRef<Value> ivs) {
+/// `ivs`; returns what it yields. The loads in `loaded`, if there are any, are
+/// lane `lane` of vectors; of the first lane, these are loaded.
+static SmallVector<Value>
+cloneBody(LocBuilder &b, OpView &view, ArrayRef<Value> arguments,
+          ArrayRef<Value> ivs,
+          llvm::MapVector<Operation *, Value> *loaded = nullptr,
+          int64_t lane = 0, int64_t count = 1) {
   IRMapping mapping;
   Block *body = view.op.getBlock();
   for (auto [argument, value] :
@@ -257,10 +287,27 @@ static SmallVector<Value> cloneBody(LocBuilder &b, OpView &view,
     if (value)
       mapping.map(argument, value);
   for (Operation &inner : body->without_terminator()) {
-    if (auto index = dyn_cast<linalg::IndexOp>(inner))
+    if (auto index = dyn_cast<linalg::IndexOp>(inner)) {
       mapping.map(index, ivs[index.getDim()]);
-    else
+      continue;
+    }
+    auto load = dyn_cast<memref::LoadOp>(inner);
+    if (!load || !loaded || !loaded->contains(load)) {
       b.clone(inner, mapping);
+      continue;
+    }
+    Value &vector = (*loaded)[load];
+    if (!vector) {
+      SmallVector<Value> indices;
+      for (Value index : load.getIndices())
+        indices.push_back(mapping.lookupOrDefault(index));
+      Type element = load.getMemRefType().getElementType();
+      vector = vector::LoadOp::create(
+          b, VectorType::get({count}, element), load.getMemRef(), indices,
+          /*nontemporal=*/false, getAlignment(element, count));
+    }
+    mapping.map(load.getResult(),
+                vector::ExtractOp::create(b, vector, lane).getResult());
   }
   return llvm::map_to_vector(
       body->getTerminator()->getOperands(),
@@ -444,6 +491,10 @@ PointKernel::emitLanes(LocBuilder &b, ArrayRef<Value> ivs,
       inputs.push_back(loadLanes(b, view, *operand, ivs, laneDim, laneCount));
   }
   SmallVector<SmallVector<Value>> results(view.op.getNumDpsInits());
+  llvm::MapVector<Operation *, Value> loaded;
+  if (laneCount > 1)
+    for (memref::LoadOp load : findLaneLoads(view, *laneDim, laneCount))
+      loaded.insert({load, Value()});
   SmallVector<Value> lane(ivs);
   for (int64_t i = 0; i < laneCount; ++i) {
     if (laneDim && laneCount > 1)
@@ -466,7 +517,8 @@ PointKernel::emitLanes(LocBuilder &b, ArrayRef<Value> ivs,
     for (ArrayRef<Value> values : old)
       arguments.push_back(values[values.size() == 1 ? 0 : i]);
     for (auto [result, value] :
-         llvm::zip_equal(results, cloneBody(b, view, arguments, lane)))
+         llvm::zip_equal(results, cloneBody(b, view, arguments, lane, &loaded,
+                                            i, laneCount)))
       result.push_back(value);
   }
   return results;

@@ -1234,8 +1234,9 @@ def LinalgToGpu : Pass<"structured-linalg-to-gpu"> {
 
     - an op with parallel loops by a thread for each few points, which are as
       many as one load of 16 bytes holds, if sizes and strides are known to
-      allow it. Reduction loops are gone through by the thread; contractions sum
-      in f32;
+      allow it. What the body loads by itself is read so, too, where it is of
+      neighbours. Reduction loops are gone through by the thread; contractions
+      sum in f32;
     - a reduction over the innermost loop of an input by a block for each
       result: threads go along the row and combine their parts by shuffles;
     - with `fuse`, a run of ops that work on the same rows (the whole of a

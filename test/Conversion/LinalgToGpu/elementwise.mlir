@@ -99,3 +99,46 @@ func.func @block_sparse(%x: memref<?x8xf32>, %v: memref<5x4xf32>, %p: memref<4xi
       memref<4xi32>, memref<5xi32>) outs(%y : memref<?x12xf32>)
   return
 }
+
+// -----
+
+// What the body loads by itself: neighbours are one load, of at most 16 bytes' alignment, also where the row is computed.
+// Other loads are one for each point: of a column that is computed, of a row that differs, of rows that are not aligned.
+
+#ij = affine_map<(i, j) -> (i, j)>
+
+// CHECK-LABEL: func.func @body_loads(
+// CHECK-SAME: %[[X:.*]]: memref<4x64xbf16>, %[[ROW:.*]]: memref<1xi64>, %[[T:.*]]: memref<9x64xf32>, %[[U:.*]]: memref<9x65xf32>, %[[Y:.*]]: memref<4x64xbf16>)
+// CHECK: gpu.launch
+// CHECK: vector.load %[[X]][%{{.*}}, %{{.*}}] {alignment = 16 : i64} : memref<4x64xbf16>, vector<8xbf16>
+// CHECK: %[[AT:.*]] = arith.index_cast %{{.*}} : i64 to index
+// CHECK: vector.load %[[T]][%[[AT]], %{{.*}}] {alignment = 16 : i64} : memref<9x64xf32>, vector<8xf32>
+// CHECK-NOT: vector.load
+// CHECK-COUNT-8: memref.load %[[U]]
+// CHECK: vector.store
+func.func @body_loads(%x: memref<4x64xbf16>, %row: memref<1xi64>, %t: memref<9x64xf32>, %u: memref<9x65xf32>,
+                      %y: memref<4x64xbf16>) {
+  %c0 = arith.constant 0 : index
+  %c1 = arith.constant 1 : index
+  linalg.generic {indexing_maps = [#ij, #ij], iterator_types = ["parallel", "parallel"]}
+      ins(%x : memref<4x64xbf16>) outs(%y : memref<4x64xbf16>) {
+  ^bb0(%a: bf16, %out: bf16):
+    %j = linalg.index 1 : index
+    %r = memref.load %row[%c0] : memref<1xi64>
+    %at = arith.index_cast %r : i64 to index
+    %f = memref.load %t[%at, %j] : memref<9x64xf32>
+    %next = arith.xori %j, %c1 : index
+    %g = memref.load %t[%at, %next] : memref<9x64xf32>
+    %odd = arith.andi %j, %c1 : index
+    %h = memref.load %t[%odd, %j] : memref<9x64xf32>
+    %k = memref.load %u[%at, %j] : memref<9x65xf32>
+    %e = arith.extf %a : bf16 to f32
+    %0 = arith.mulf %e, %f : f32
+    %1 = arith.addf %0, %g : f32
+    %2 = arith.addf %1, %h : f32
+    %3 = arith.addf %2, %k : f32
+    %4 = arith.truncf %3 : f32 to bf16
+    linalg.yield %4 : bf16
+  }
+  return
+}
