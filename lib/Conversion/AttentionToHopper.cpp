@@ -55,11 +55,10 @@ static bool hasDescriptor(AttentionOp op, unsigned operand) {
   auto type = cast<MemRefType>(op->getOperand(operand).getType());
   if (type.getLayout().isIdentity())
     return true;
-  int64_t offset;
-  SmallVector<int64_t> strides;
-  if (failed(type.getStridesAndOffset(strides, offset)) ||
-      llvm::any_of(strides, ShapedType::isDynamic) ||
-      ShapedType::isDynamic(offset) || offset % kAligned || strides.back() != 1)
+  if (!hasStaticLayout(type))
+    return false;
+  auto [strides, offset] = type.getStridesAndOffset();
+  if (offset % kAligned || strides.back() != 1)
     return false;
   // One stride for all batch dimensions behind the rows, and for those before.
   std::optional<int64_t> next;
