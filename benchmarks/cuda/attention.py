@@ -46,7 +46,7 @@ CHIPS = {"kernel": "sm_90a", "products": "sm_90"}
 
 def model(kind: str, t: int, l: int, heads: int, features: int) -> str:
     q, k = (f"tensor<{n}x{heads}x{features}xbf16>" for n in (t, l))
-    mask = f"tensor<{t}x{l}xf32>"
+    mask = f"tensor<{t}x{l}xbf16>"
     argument = {"causal": ", %position: tensor<1xi64>", "mask": f", %mask: {mask}"}.get(kind, "")
     score = {"causal": """
     %first = tensor.extract %position[%zero] : tensor<1xi64>
@@ -56,7 +56,8 @@ def model(kind: str, t: int, l: int, heads: int, features: int) -> str:
     %r = arith.select %seen, %scaled, %minus : f32""",
              "mask": f"""
     %m = tensor.extract %mask[%t, %l] : {mask}
-    %r = arith.addf %scaled, %m : f32"""}.get(kind, "")
+    %w = arith.extf %m : bf16 to f32
+    %r = arith.addf %scaled, %w : f32"""}.get(kind, "")
     maps = ", ".join(f"affine_map<(h, t, l, d, e) -> ({m})>"
                      for m in ("t, h, d", "l, h, d", "l, h, e", "t, h, e"))
     return f"""func.func @main(%q: {q}, %k: {k}, %v: {k}{argument}) -> {q} {{
@@ -110,7 +111,7 @@ def run_case(case: tuple, options: argparse.Namespace) -> dict[str, float]:
         seen = torch.ones(t, l, dtype=torch.bool, device="cuda").tril()
         scores = scores.masked_fill(~seen, -math.inf)
     if kind == "mask":
-        inputs.append(normal(t, l))
+        inputs.append(normal(t, l).bfloat16())
         scores = scores + inputs[-1].double()
     expected = torch.einsum("htl,lhe->the", torch.softmax(scores, -1), v.double())
     del scores
@@ -126,7 +127,7 @@ def run_case(case: tuple, options: argparse.Namespace) -> dict[str, float]:
         calls[who] = (stream, lambda _, graph=graph: graph.launch(stream=stream.cuda_stream), 4)
 
     operands = [x.transpose(0, 1)[None] for x in (q, k, v)]
-    extra = {"mask": {"attn_mask": inputs[-1].bfloat16()}, "causal": {"is_causal": True}}
+    extra = {"mask": {"attn_mask": inputs[-1]}, "causal": {"is_causal": True}}
     if kind == "causal":
         operands[1:] = [x[:, :, :t] for x in operands[1:]]
 

@@ -259,9 +259,21 @@ IRMapping AttentionScoreLowering::map(OpBuilder &b, ValueRange arguments,
   return mapping;
 }
 
-/// An element of a memref whose first one is at `pointer`.
+/// Elements to whose multiples an access is aligned, if its last index is a
+/// multiple of `multiple`.
+static int64_t getMultiple(MemRefType type, int64_t multiple) {
+  auto [strides, offset] = type.getStridesAndOffset();
+  bool isAligned =
+      !strides.empty() && strides.back() == 1 && offset % multiple == 0 &&
+      llvm::all_of(ArrayRef(strides).drop_back(),
+                   [&](int64_t stride) { return stride % multiple == 0; });
+  return isAligned ? multiple : 1;
+}
+
+/// An element of a memref whose first one is at `pointer`; the last index is a
+/// multiple of `multiple`.
 static Value load(OpBuilder &builder, memref::LoadOp op, Value pointer,
-                  ValueRange indices) {
+                  ValueRange indices, int64_t multiple) {
   ImplicitLocOpBuilder b(op.getLoc(), builder);
   auto [strides, offset] = op.getMemRefType().getStridesAndOffset();
   Value place = arith::ConstantIndexOp::create(b, 0);
@@ -274,12 +286,15 @@ static Value load(OpBuilder &builder, memref::LoadOp op, Value pointer,
   Value number = arith::IndexCastOp::create(b, b.getI64Type(), place);
   Value address = LLVM::GEPOp::create(b, pointer.getType(), type, pointer,
                                       ArrayRef<LLVM::GEPArg>{number});
-  return LLVM::LoadOp::create(b, type, address);
+  // Loads of neighbours become one if they are known to be aligned.
+  int64_t bytes = llvm::divideCeil(type.getIntOrFloatBitWidth(), 8);
+  return LLVM::LoadOp::create(
+      b, type, address, bytes * getMultiple(op.getMemRefType(), multiple));
 }
 
-/// Adds `ops` as mapped.
+/// Adds `ops` as mapped, where `key` is a multiple of `multiple`.
 static void cloneOps(OpBuilder &builder, ArrayRef<Operation *> ops,
-                     IRMapping &mapping) {
+                     IRMapping &mapping, Value key = {}, int64_t multiple = 1) {
   for (Operation *op : ops) {
     auto read = dyn_cast<memref::LoadOp>(op);
     if (!read) {
@@ -289,8 +304,11 @@ static void cloneOps(OpBuilder &builder, ArrayRef<Operation *> ops,
     SmallVector<Value> indices;
     for (Value index : read.getIndices())
       indices.push_back(mapping.lookup(index));
+    bool isOfKey =
+        !read.getIndices().empty() && read.getIndices().back() == key;
     mapping.map(read.getResult(),
-                load(builder, read, mapping.lookup(read.getMemRef()), indices));
+                load(builder, read, mapping.lookup(read.getMemRef()), indices,
+                     isOfKey ? multiple : 1));
   }
 }
 
@@ -360,10 +378,11 @@ AttentionScore AttentionScoreLowering::getScore() {
         (isOfElement(value) ? ofKey : ofRow).push_back(inner);
     }
     cloneOps(b, ofRow, mapping);
-    return [=, &b](Value key) {
+    return [=, &b](Value key, int64_t multiple) {
       IRMapping withKey = mapping;
-      withKey.map(op.getIndexArgument(op.getKeyLoop()), key);
-      cloneOps(b, ofKey, withKey);
+      Value argument = op.getIndexArgument(op.getKeyLoop());
+      withKey.map(argument, key);
+      cloneOps(b, ofKey, withKey, argument, multiple);
       return [=, &b](Value score) {
         IRMapping withScore = withKey;
         withScore.map(op.getScoreArgument(), score);

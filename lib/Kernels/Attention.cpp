@@ -450,10 +450,13 @@ SmallVector<AttentionScore::OfKey> AttentionBuilder::prepare(Value block,
   Value firstKey = getFirstKey(block);
   for (int64_t element = 0; element < problem.blockKeys / 2; ++element) {
     Value key = b.add(firstKey, getColumn(element));
+    int64_t multiple = 2 - element % 2;
     // What a mask has for a key that is none must not be read.
-    if (isMasked)
+    if (isMasked) {
       key = b.min(key, b.add(numKeys, -1));
-    ofKey.push_back(ofRow[getRow(element)](getIndex(key)));
+      multiple = 1;
+    }
+    ofKey.push_back(ofRow[getRow(element)](getIndex(key), multiple));
   }
   return ofKey;
 }

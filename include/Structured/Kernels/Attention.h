@@ -51,8 +51,9 @@ struct AttentionScore {
   using Builder = mlir::ImplicitLocOpBuilder;
   /// The score for the softmax (f32) of a score (f32).
   using OfKey = std::function<mlir::Value(mlir::Value score)>;
-  /// Adds what depends on the key (index), too, but on no score.
-  using OfRow = std::function<OfKey(mlir::Value key)>;
+  /// Adds what depends on the key (index), too, but on no score. The key is a
+  /// multiple of `multiple`, and that many keys come one after the other.
+  using OfRow = std::function<OfKey(mlir::Value key, int64_t multiple)>;
 
   /// If the score for the softmax is but the score times this number, which is
   /// positive, `ofRow` is not needed.

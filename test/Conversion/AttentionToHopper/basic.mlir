@@ -118,6 +118,9 @@ func.func @layouts(%q: memref<1024x4x4x64xf16, strided<[2048, 256, 64, 1], offse
   return
 }
 
+// Of a block that all queries see: neighbours are known to be side by side.
+// CHECK: llvm.load %{{.*}} {alignment = 8 : i64} : !llvm.ptr -> f32
+// CHECK: llvm.load %{{.*}} {alignment = 4 : i64} : !llvm.ptr -> f32
 // CHECK: func.func private @attention(
 // 1024 elements of 2 bytes.
 // CHECK: %[[ADDRESS:.*]] = arith.addi %{{.*}}, %c2048_i64{{.*}} : i64
