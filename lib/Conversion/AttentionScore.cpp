@@ -28,15 +28,6 @@ static constexpr int64_t kMinScores = 1 << 20, kMinKeys = 2048,
 // What the kernel takes
 //===----------------------------------------------------------------------===//
 
-/// The loop of an operand's rows, and that of its columns.
-static std::pair<unsigned, unsigned> getRowAndColumn(AttentionOp op,
-                                                     unsigned operand) {
-  bool isOfQueries = operand == 0 || operand == 3;
-  bool hasFeatures = operand < 2;
-  return {isOfQueries ? op.getQueryLoop() : op.getKeyLoop(),
-          hasFeatures ? op.getFeatureLoop() : op.getValueLoop()};
-}
-
 AttentionProblem structured::getAttentionProblem(AttentionOp op) {
   SmallVector<int64_t> sizes = op.getLoopSizes();
   AttentionProblem problem;
@@ -52,7 +43,7 @@ AttentionProblem structured::getAttentionProblem(AttentionOp op) {
         getAttentionSplits(problem, queries, keys, kHopperMultiprocessors);
   // Those behind the rows, and those in front of them.
   for (auto [operand, groups] : llvm::enumerate(problem.batchLoops)) {
-    unsigned row = getRowAndColumn(op, operand).first;
+    unsigned row = op.getRowLoop(operand);
     bool isBehind = false;
     for (AffineExpr result : op.getMap(operand).getResults()) {
       unsigned loop = cast<AffineDimExpr>(result).getPosition();
@@ -99,21 +90,20 @@ std::string structured::getHopperAttentionReason(AttentionOp op) {
   int64_t queries = sizes[op.getQueryLoop()], keys = sizes[op.getKeyLoop()];
   if (keys == 0)
     return "it has no keys";
-  if (std::optional<std::string> reason =
-          checkAttention(getAttentionProblem(op)))
+  AttentionProblem problem = getAttentionProblem(op);
+  if (std::optional<std::string> reason = checkAttention(problem))
     return *reason;
   static constexpr StringRef names[] = {"query", "key", "value", "init"};
   for (auto [operand, name] : llvm::enumerate(names)) {
     AffineMap map = op.getMap(operand);
     if (map.getDimPosition(map.getNumResults() - 1) !=
-        getRowAndColumn(op, operand).second)
+        op.getColumnLoop(operand))
       return "the features are not the last dimension of its " + name.str();
   }
   std::string reason = getRegionReason(op);
   if (!reason.empty() || ShapedType::isDynamic(queries) ||
       ShapedType::isDynamic(keys))
     return reason;
-  AttentionProblem problem = getAttentionProblem(op);
   bool isSlow = problem.blockKeys < 128;
   int64_t scores = llvm::product_of(problem.batch) * queries * keys;
   int64_t minScores = isSlow ? kMinSlowScores : kMinScores;
@@ -154,13 +144,9 @@ AttentionScoreLowering::AttentionScoreLowering(AttentionOp op) : op(op) {
 }
 
 bool AttentionScoreLowering::dependsOn(Value value, Value argument) {
-  if (value == argument)
-    return true;
-  Operation *defining = value.getDefiningOp();
-  return defining && op.getScore().isAncestor(defining->getParentRegion()) &&
-         llvm::any_of(defining->getOperands(), [&](Value operand) {
-           return dependsOn(operand, argument);
-         });
+  SetVector<Operation *> slice;
+  getForwardSlice(argument, &slice);
+  return value == argument || slice.contains(value.getDefiningOp());
 }
 
 bool AttentionScoreLowering::isOffsetOfQuery(Value value) {

@@ -33,9 +33,7 @@ static constexpr int64_t kAligned = 8;
 
 /// The dimension of an operand that its rows (queries or keys) go along.
 static unsigned getRowDim(AttentionOp op, unsigned operand) {
-  bool isOfQueries = operand == 0 || operand == 3;
-  unsigned loop = isOfQueries ? op.getQueryLoop() : op.getKeyLoop();
-  AffineExpr dim = getAffineDimExpr(loop, op.getContext());
+  AffineExpr dim = getAffineDimExpr(op.getRowLoop(operand), op.getContext());
   return *op.getMap(operand).getResultPosition(dim);
 }
 
@@ -114,7 +112,8 @@ private:
   /// together.
   void lower(AttentionOp op, SmallVector<Kind> &kinds) {
     LocBuilder b(op.getLoc(), op);
-    int64_t splits = getAttentionProblem(op).splits;
+    AttentionProblem problem = getAttentionProblem(op);
+    int64_t splits = problem.splits;
     SmallVector<Value> operands, buffers;
     auto allocate = [&](MemRefType type, ValueRange sizes) {
       buffers.push_back(memref::AllocOp::create(b, type, sizes));
@@ -152,7 +151,7 @@ private:
     auto *kind = llvm::find_if(
         kinds, [&](Kind &kind) { return isLike(op, operands, kind); });
     if (kind == kinds.end()) {
-      kinds.push_back({{}, operands, launch(op, operands, lowering)});
+      kinds.push_back({{}, operands, launch(op, problem, operands, lowering)});
       kind = &kinds.back();
     }
     kind->ops.push_back(op);
@@ -274,9 +273,8 @@ private:
 
   /// A function of query, key, value, init (or parts and logarithms) and what
   /// the region captures.
-  func::FuncOp launch(AttentionOp op, ValueRange operands,
-                      AttentionScoreLowering &lowering) {
-    AttentionProblem problem = getAttentionProblem(op);
+  func::FuncOp launch(AttentionOp op, const AttentionProblem &problem,
+                      ValueRange operands, AttentionScoreLowering &lowering) {
     AttentionScore score = lowering.getScore();
     LaunchBuilder launch(getOperation(), op.getLoc(), "attention", operands,
                          problem.elementType,
@@ -322,7 +320,7 @@ private:
         sizes[dim < row] *= type.getDimSize(dim);
         strides[dim < row] = launch.getStride(memref, dim);
       }
-    bool isOfQueries = operand == 0 || operand == 3;
+    bool isOfQueries = op.getRowLoop(operand) == op.getQueryLoop();
     return launch.getTensorMap(
         memref,
         {launch.int64(type.getDimSize(columns)), launch.getSize(memref, row),

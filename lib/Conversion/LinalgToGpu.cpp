@@ -246,10 +246,11 @@ static void storeLanes(LocBuilder &b, OpView &view, OpOperand &operand,
 }
 
 /// The loads in the op's body that are of neighbouring elements at neighbouring
-/// points along loop `dim`, so that one load can read `count` of them.
-static SmallVector<memref::LoadOp> findLaneLoads(OpView &view, unsigned dim,
-                                                 int64_t count) {
-  SmallVector<memref::LoadOp> loads;
+/// points along loop `dim`, so that one load can read `count` of them; each
+/// with null for what that gives.
+static DenseMap<Operation *, Value> findLaneLoads(OpView &view, unsigned dim,
+                                                  int64_t count) {
+  DenseMap<Operation *, Value> loads;
   Block *body = view.op.getBlock();
   // What differs from point to point.
   DenseSet<Value> differs(body->args_begin(), body->args_end());
@@ -267,7 +268,7 @@ static SmallVector<memref::LoadOp> findLaneLoads(OpView &view, unsigned dim,
       continue;
     auto last = load.getIndices().back().getDefiningOp<linalg::IndexOp>();
     if (last && last.getDim() == dim)
-      loads.push_back(load);
+      loads.insert({load, Value()});
   }
   return loads;
 }
@@ -277,8 +278,7 @@ static SmallVector<memref::LoadOp> findLaneLoads(OpView &view, unsigned dim,
 /// lane `lane` of vectors; of the first lane, these are loaded.
 static SmallVector<Value>
 cloneBody(LocBuilder &b, OpView &view, ArrayRef<Value> arguments,
-          ArrayRef<Value> ivs,
-          llvm::MapVector<Operation *, Value> *loaded = nullptr,
+          ArrayRef<Value> ivs, DenseMap<Operation *, Value> *loaded = nullptr,
           int64_t lane = 0, int64_t count = 1) {
   IRMapping mapping;
   Block *body = view.op.getBlock();
@@ -491,10 +491,9 @@ PointKernel::emitLanes(LocBuilder &b, ArrayRef<Value> ivs,
       inputs.push_back(loadLanes(b, view, *operand, ivs, laneDim, laneCount));
   }
   SmallVector<SmallVector<Value>> results(view.op.getNumDpsInits());
-  llvm::MapVector<Operation *, Value> loaded;
+  DenseMap<Operation *, Value> loaded;
   if (laneCount > 1)
-    for (memref::LoadOp load : findLaneLoads(view, *laneDim, laneCount))
-      loaded.insert({load, Value()});
+    loaded = findLaneLoads(view, *laneDim, laneCount);
   SmallVector<Value> lane(ivs);
   for (int64_t i = 0; i < laneCount; ++i) {
     if (laneDim && laneCount > 1)

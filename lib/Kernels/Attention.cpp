@@ -120,6 +120,11 @@ private:
   void storePart(Value row, const State &state,
                  const std::array<Value, 2> &totals);
   void release(Value stage);
+  /// The address of a stage of the ring, behind the queries.
+  Value getStage(Value stage) {
+    return b.offset(shared, b.add(b.mul(stage, shape.stageBytes),
+                                  kWarpgroups * shape.queryBytes));
+  }
 
   /// Which of a thread's two rows an element of its accumulators is in, and how
   /// many columns behind the thread's first one.
@@ -354,8 +359,7 @@ void AttentionBuilder::load(Operand operand, Values &ring, Value block) {
   b.wait(stageRing->getEmpty(ring[0]), ring[1]);
   Value full = stageRing->getFull(ring[0]);
   b.arriveExpectBytes(full, boxes * shape.keyBoxBytes);
-  Value target = b.offset(shared, b.add(b.mul(ring[0], shape.stageBytes),
-                                        kWarpgroups * shape.queryBytes));
+  Value target = getStage(ring[0]);
   for (int64_t box = 0; box < boxes; ++box)
     b.loadTile(b.offset(target, box * shape.keyBoxBytes), descriptors[operand],
                getPlace(operand, box, b.mul(block, problem.blockKeys)), full);
@@ -394,8 +398,7 @@ void AttentionBuilder::release(Value stage) {
 /// The products of the warpgroup's queries and the keys that come next.
 Value AttentionBuilder::issueScores(Values &ring) {
   b.wait(stageRing->getFull(ring[0]), ring[1]);
-  Value keys = b.offset(shared, b.add(b.mul(ring[0], shape.stageBytes),
-                                      kWarpgroups * shape.queryBytes));
+  Value keys = getStage(ring[0]);
   Value scores = b.newAccumulators(problem.blockKeys);
   Value descriptorQ = b.matrixDescriptor(queries);
   Value descriptorK = b.matrixDescriptor(keys);
@@ -421,8 +424,7 @@ Value AttentionBuilder::issueScores(Values &ring) {
 void AttentionBuilder::issueSums(State &state, Value &stage) {
   stage = state.ring[0];
   b.wait(stageRing->getFull(stage), state.ring[1]);
-  Value values = b.offset(shared, b.add(b.mul(stage, shape.stageBytes),
-                                        kWarpgroups * shape.queryBytes));
+  Value values = getStage(stage);
   Value descriptor = b.matrixDescriptor(values, shape.keyBoxBytes);
   b.fenceProducts();
   for (int64_t key = 0; key < problem.blockKeys; key += 16)

@@ -32,6 +32,16 @@ static bool agree(int64_t a, int64_t b) {
   return a == b || ShapedType::isDynamic(a) || ShapedType::isDynamic(b);
 }
 
+/// Whether the operands are all tensors, with one result of init's type, or all
+/// memrefs, with none.
+static bool hasTensorsOrMemrefs(Operation *op, Value init) {
+  auto types = op->getOperandTypes();
+  if (llvm::all_of(types, llvm::IsaPred<RankedTensorType>))
+    return op->getResultTypes() == TypeRange(init.getType());
+  return llvm::all_of(types, llvm::IsaPred<MemRefType>) &&
+         op->getNumResults() == 0;
+}
+
 /// Verifies the element types (C3, (C2) of linear) and the tensor/memref forms
 /// (C4, (C3) of linear) that all layer ops share.
 static LogicalResult verifyLayer(StructuredLayerOpInterface op,
@@ -52,13 +62,7 @@ static LogicalResult verifyLayer(StructuredLayerOpInterface op,
            << elementTypeConstraint << " init must have the element type "
            << elementType << " or f32, got " << initType;
 
-  auto operandTypes = op->getOperandTypes();
-  bool tensors = llvm::all_of(operandTypes, llvm::IsaPred<RankedTensorType>);
-  bool memrefs = llvm::all_of(operandTypes, llvm::IsaPred<MemRefType>);
-  bool resultsFit = tensors ? op->getNumResults() == 1 &&
-                                  op->getResult(0).getType() == init.getType()
-                            : op->getNumResults() == 0;
-  if ((!tensors && !memrefs) || !resultsFit)
+  if (!hasTensorsOrMemrefs(op, init))
     return op->emitOpError()
            << formConstraint
            << " all operands must be tensors, with one result of init's type, "
@@ -89,13 +93,15 @@ static LogicalResult verifyActivations(StructuredLayerOpInterface op,
 
 static void getDestinationStyleEffects(
     DestinationStyleOpInterface op,
-    SmallVectorImpl<MemoryEffects::EffectInstance> &effects) {
+    SmallVectorImpl<MemoryEffects::EffectInstance> &effects,
+    bool readsInits = true) {
   for (OpOperand &operand : op->getOpOperands()) {
     if (!isa<MemRefType>(operand.get().getType()))
       continue;
-    effects.emplace_back(MemoryEffects::Read::get(), &operand, /*stage=*/0,
-                         /*effectOnFullRegion=*/true,
-                         SideEffects::DefaultResource::get());
+    if (readsInits || op.isDpsInput(&operand))
+      effects.emplace_back(MemoryEffects::Read::get(), &operand, /*stage=*/0,
+                           /*effectOnFullRegion=*/true,
+                           SideEffects::DefaultResource::get());
     if (op.isDpsInit(&operand))
       effects.emplace_back(MemoryEffects::Write::get(), &operand, /*stage=*/0,
                            /*effectOnFullRegion=*/true,
@@ -403,18 +409,6 @@ void GblrMatmulOp::getCanonicalizationPatterns(RewritePatternSet &patterns,
 // BlockSparseMatmulOp
 //===----------------------------------------------------------------------===//
 
-/// Whether the operands are all tensors, with one result of init's type, or all
-/// memrefs, with none.
-template <typename OpTy>
-static bool hasTensorsOrMemrefs(OpTy op) {
-  auto types = op->getOperandTypes();
-  if (llvm::all_of(types, llvm::IsaPred<RankedTensorType>))
-    return op->getNumResults() == 1 &&
-           op->getResult(0).getType() == op.getInit().getType();
-  return llvm::all_of(types, llvm::IsaPred<MemRefType>) &&
-         op->getNumResults() == 0;
-}
-
 LogicalResult BlockSparseMatmulOp::verify() {
   ShapedType input = shapedType(getInput()), init = shapedType(getInit());
   ShapedType values = shapedType(getValues());
@@ -440,7 +434,7 @@ LogicalResult BlockSparseMatmulOp::verify() {
   if (!agree(input.getDimSize(0), init.getDimSize(0)))
     return emitOpError("(C1) input has ")
            << input.getDimSize(0) << " tokens, init " << init.getDimSize(0);
-  if (!hasTensorsOrMemrefs(*this))
+  if (!hasTensorsOrMemrefs(*this, getInit()))
     return emitOpError("(C2) all operands must be tensors, with one result of "
                        "init's type, or memrefs, with none");
   return success();
@@ -505,7 +499,7 @@ LogicalResult BsrMatmulOp::verify() {
                        "of bf16, got ")
            << input.getElementType() << ", " << type << " and "
            << init.getElementType();
-  if (!hasTensorsOrMemrefs(*this))
+  if (!hasTensorsOrMemrefs(*this, getInit()))
     return emitOpError("(C3) all operands must be tensors, with one result of "
                        "init's type, or memrefs, with none");
   return success();
@@ -605,12 +599,7 @@ LogicalResult AttentionOp::verify() {
            << elementType << " or f32, got " << initType;
 
   // (C5)
-  TypeRange types = getOperation()->getOperandTypes();
-  bool tensors = llvm::all_of(types, llvm::IsaPred<RankedTensorType>);
-  bool memrefs = llvm::all_of(types, llvm::IsaPred<MemRefType>);
-  bool resultsFit = tensors ? getResults().getTypes() == TypeRange(types.back())
-                            : getResults().empty();
-  if ((!tensors && !memrefs) || !resultsFit)
+  if (!hasTensorsOrMemrefs(*this, getInit()))
     return emitOpError("(C5) all operands must be tensors, with one result of "
                        "init's type, or memrefs, with none");
   return success();
@@ -631,6 +620,16 @@ LogicalResult AttentionOp::verifyRegions() {
   return success();
 }
 
+unsigned AttentionOp::getRowLoop(unsigned operand) {
+  return getMap(operand).isFunctionOfDim(getQueryLoop()) ? getQueryLoop()
+                                                         : getKeyLoop();
+}
+
+unsigned AttentionOp::getColumnLoop(unsigned operand) {
+  return getMap(operand).isFunctionOfDim(getFeatureLoop()) ? getFeatureLoop()
+                                                           : getValueLoop();
+}
+
 SmallVector<int64_t> AttentionOp::getLoopSizes() {
   SmallVector<int64_t> sizes(getNumLoops(), ShapedType::kDynamic);
   for (OpOperand &operand : getOperation()->getOpOperands()) {
@@ -645,19 +644,7 @@ SmallVector<int64_t> AttentionOp::getLoopSizes() {
 
 void AttentionOp::getEffects(
     SmallVectorImpl<MemoryEffects::EffectInstance> &effects) {
-  for (OpOperand &operand : getOperation()->getOpOperands()) {
-    if (!isa<MemRefType>(operand.get().getType()))
-      continue;
-    auto add = [&](MemoryEffects::Effect *effect) {
-      effects.emplace_back(effect, &operand, /*stage=*/0,
-                           /*effectOnFullRegion=*/true,
-                           SideEffects::DefaultResource::get());
-    };
-    if (isDpsInit(&operand))
-      add(MemoryEffects::Write::get());
-    else
-      add(MemoryEffects::Read::get());
-  }
+  getDestinationStyleEffects(*this, effects, /*readsInits=*/false);
 }
 
 LogicalResult

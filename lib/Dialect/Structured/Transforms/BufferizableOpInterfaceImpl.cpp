@@ -12,47 +12,16 @@ using namespace mlir;
 using namespace mlir::bufferization;
 using namespace structured;
 
-/// The buffers of the op's operands.
-static FailureOr<SmallVector<Value>>
-getBuffers(Operation *op, RewriterBase &rewriter,
-           const BufferizationOptions &options, BufferizationState &state) {
-  SmallVector<Value> buffers;
-  for (Value operand : op->getOperands()) {
-    FailureOr<Value> buffer = getBuffer(rewriter, operand, options, state);
-    if (failed(buffer))
-      return failure();
-    buffers.push_back(*buffer);
-  }
-  return buffers;
-}
-
 namespace {
 /// An op bufferizes to itself on the buffers of its operands.
 template <typename OpTy>
 struct SelfBufferizable
     : DstBufferizableOpInterfaceExternalModel<SelfBufferizable<OpTy>, OpTy> {
-  LogicalResult bufferize(Operation *op, RewriterBase &rewriter,
-                          const BufferizationOptions &options,
-                          BufferizationState &state) const {
-    if (op->getNumResults() == 0)
-      return success(); // on memrefs already
-    FailureOr<SmallVector<Value>> buffers =
-        getBuffers(op, rewriter, options, state);
-    if (failed(buffers))
-      return failure();
-    clone(rewriter, op, TypeRange(), *buffers);
-    replaceOpWithBufferizedValues(rewriter, op, buffers->back());
-    return success();
-  }
-};
-
-/// So does attention, which does not read its init.
-struct AttentionBufferizable
-    : DstBufferizableOpInterfaceExternalModel<AttentionBufferizable,
-                                              AttentionOp> {
   bool bufferizesToMemoryRead(Operation *op, OpOperand &operand,
                               const AnalysisState &) const {
-    return cast<DestinationStyleOpInterface>(op).isDpsInput(&operand);
+    // Of attention's init only the shape matters.
+    return !isa<AttentionOp>(op) ||
+           cast<DestinationStyleOpInterface>(op).isDpsInput(&operand);
   }
 
   LogicalResult bufferize(Operation *op, RewriterBase &rewriter,
@@ -60,17 +29,22 @@ struct AttentionBufferizable
                           BufferizationState &state) const {
     if (op->getNumResults() == 0)
       return success(); // on memrefs already
-    FailureOr<SmallVector<Value>> buffers =
-        getBuffers(op, rewriter, options, state);
-    if (failed(buffers))
-      return failure();
-    // The region's ops are moved, as they are yet to be bufferized.
-    auto attention = cast<AttentionOp>(op);
-    auto bufferized = AttentionOp::create(rewriter, op->getLoc(), TypeRange(),
-                                          *buffers, op->getAttrs());
-    rewriter.inlineRegionBefore(attention.getScore(), bufferized.getScore(),
-                                bufferized.getScore().begin());
-    replaceOpWithBufferizedValues(rewriter, op, buffers->back());
+    OperationState bufferized(op->getLoc(), op->getName());
+    for (Value operand : op->getOperands()) {
+      FailureOr<Value> buffer = getBuffer(rewriter, operand, options, state);
+      if (failed(buffer))
+        return failure();
+      bufferized.operands.push_back(*buffer);
+    }
+    bufferized.addAttributes(op->getAttrs());
+    for (unsigned i = 0; i < op->getNumRegions(); ++i)
+      bufferized.addRegion();
+    Operation *onBuffers = rewriter.create(bufferized);
+    // A region's ops are moved, as they are yet to be bufferized.
+    for (auto [from, to] :
+         llvm::zip_equal(op->getRegions(), onBuffers->getRegions()))
+      rewriter.inlineRegionBefore(from, to, to.begin());
+    replaceOpWithBufferizedValues(rewriter, op, bufferized.operands.back());
     return success();
   }
 };
@@ -84,7 +58,7 @@ void structured::registerBufferizableOpInterfaceExternalModels(
     GblrMatmulOp::attachInterface<SelfBufferizable<GblrMatmulOp>>(*context);
     BlockSparseMatmulOp::attachInterface<SelfBufferizable<BlockSparseMatmulOp>>(
         *context);
-    AttentionOp::attachInterface<AttentionBufferizable>(*context);
+    AttentionOp::attachInterface<SelfBufferizable<AttentionOp>>(*context);
     BsrMatmulOp::attachInterface<SelfBufferizable<BsrMatmulOp>>(*context);
   });
 }

@@ -610,6 +610,11 @@ def Structured_AttentionOp : Structured_Op<"attention", [
     /// Of those of value and init.
     unsigned getValueLoop() { return getNumBatchLoops() + 3; }
 
+    /// The loop of an operand's rows, queries or keys, and of its columns, which
+    /// are features.
+    unsigned getRowLoop(unsigned operand);
+    unsigned getColumnLoop(unsigned operand);
+
     /// The indexing map of the operand of that number.
     ::mlir::AffineMap getMap(unsigned operand) {
       return ::llvm::cast<::mlir::AffineMapAttr>(getIndexingMaps()[operand])
