@@ -83,6 +83,7 @@ def _library() -> ctypes.CDLL:
         "EntryGetNumInputs": (index, [handle, index]),
         "EntryGetNumOutputs": (index, [handle, index]),
         "EntryGetInputType": (index, [handle, index, index, types]),
+        "EntryGetUpdatedInput": (index, [handle, index, index, ctypes.POINTER(index)]),
         "EntryRun": (index, [handle, index, tensors, index, tensors, index]),
         "TensorFree": (None, [tensors]),
         "EntryRunOnStream": (index, [handle, index, tensors, index, tensors, index, handle]),
@@ -234,21 +235,28 @@ def _delete_capsule(capsule: int) -> None:
         managed.contents.deleter(managed)
 
 
+def _set_stream(outputs: list, stream: int) -> None:
+    """Notes on which stream our tensors among `outputs` are made."""
+    for output in outputs:
+        if isinstance(output, DeviceTensor):
+            output._stream = stream
+
+
 class Graph:
     """A captured run of a CUDA module's entry (`Module.capture`).
 
-    Each launch reads the inputs of the capture anew and writes `outputs`.
+    Each launch reads the inputs of the capture anew and writes `outputs`: tensors
+    on the device (DeviceTensor), or the inputs that the entry updates.
     """
 
-    def __init__(self, handle: ctypes.c_void_p, outputs: list[DeviceTensor], inputs: list):
+    def __init__(self, handle: ctypes.c_void_p, outputs: list, inputs: list):
         self._handle, self.outputs, self._inputs = handle, outputs, inputs
         self._finalizer = weakref.finalize(self, _library().structuredRtGraphFree, handle)
 
     def launch(self, stream: int = 0) -> None:
         """Enqueues the run on `stream`."""
         _check(_library().structuredRtGraphLaunch(self._handle, stream))
-        for output in self.outputs:
-            output._stream = stream
+        _set_stream(self.outputs, stream)
 
 
 class Module:
@@ -285,15 +293,16 @@ class Module:
         declared dtypes and shapes; each may be any NumPy layout (it is copied
         when not row-major), or a row-major tensor of another library that has
         DLPack, on the CUDA device too if the module is for CUDA. Outputs are
-        new arrays.
+        new arrays, but for those that update an input (a cache): they are that
+        input, which must be row-major and writable.
         """
         library = _library()
-        index, inputs, _kept = self._prepare(entry, arrays, named, stream=None)
+        index, inputs, kept = self._prepare(entry, arrays, named, stream=None)
         outputs = self._new_outputs(index)
         _check(library.structuredRtEntryRun(
             self._handle, index, inputs, len(inputs), outputs, len(outputs)))
         try:
-            return [_as_array(tensor) for tensor in outputs]
+            return self._own_or_updated(index, outputs, kept, _as_array)
         finally:
             for tensor in outputs:
                 library.structuredRtTensorFree(ctypes.byref(tensor))
@@ -304,44 +313,72 @@ class Module:
         0: the legacy default stream) and returns its outputs on the device.
 
         Inputs as of a call. Those on the device are read in the stream's order.
+        Outputs that update an input are that input, which must be on the device.
         """
-        index, inputs, _kept = self._prepare(entry, arrays, named, stream)
+        index, inputs, kept = self._prepare(entry, arrays, named, stream)
         outputs = self._new_outputs(index)
         _check(_library().structuredRtEntryRunOnStream(
             self._handle, index, inputs, len(inputs), outputs, len(outputs), stream))
-        return [DeviceTensor(tensor, self, stream) for tensor in outputs]
+        results = self._own_or_updated(index, outputs, kept,
+                                       lambda tensor: DeviceTensor(tensor, self, stream))
+        _set_stream(results, stream)
+        return results
 
     def capture(self, *arrays, entry: str = "main", **named) -> Graph:
         """Captures a run of a CUDA module as a CUDA graph. Inputs are tensors on
-        the device, which the graph keeps."""
+        the device, which the graph keeps. Those that the entry updates are
+        updated by each launch, not by the capture."""
         index, inputs, kept = self._prepare(entry, arrays, named, stream=None)
         outputs, handle = self._new_outputs(index), ctypes.c_void_p()
         _check(_library().structuredRtGraphCapture(
             self._handle, index, inputs, len(inputs), outputs, len(outputs),
             ctypes.byref(handle)))
-        return Graph(handle, [DeviceTensor(tensor, self, 0) for tensor in outputs], kept)
+        return Graph(handle, self._own_or_updated(
+            index, outputs, kept, lambda tensor: DeviceTensor(tensor, self, 0)), kept)
 
     def _new_outputs(self, index: ctypes.c_int32):
         return (_Tensor * _library().structuredRtEntryGetNumOutputs(self._handle, index))()
 
+    def _updated_inputs(self, index: ctypes.c_int32) -> list[int | None]:
+        """For each output the index of the input that it updates."""
+        library, updated = _library(), []
+        for i in range(library.structuredRtEntryGetNumOutputs(self._handle, index)):
+            number = ctypes.c_int32()
+            _check(library.structuredRtEntryGetUpdatedInput(
+                self._handle, index, i, ctypes.byref(number)))
+            updated.append(None if number.value < 0 else number.value)
+        return updated
+
+    def _own_or_updated(self, index: ctypes.c_int32, outputs, kept: list[tuple], make) -> list:
+        """What `make` makes of each output that has memory of its own; the given
+        input where an output updates one."""
+        return [make(tensor) if updated is None else kept[updated][0]
+                for tensor, updated in zip(outputs, self._updated_inputs(index))]
+
     def _prepare(self, entry: str, arrays: tuple, named: dict, stream: int | None):
-        """The entry's index, its inputs, and what must live as long as they."""
+        """The entry's index, its inputs, and for each of these a tuple of what must
+        live as long as it, the given object first."""
         library, index = _library(), ctypes.c_int32()
         _check(library.structuredRtModuleFindEntry(
             self._handle, entry.encode(), ctypes.byref(index)))
-        kept, inputs = [], []
-        for array in self._in_order(index, entry, arrays, named):
+        kept, inputs, updated = [], [], self._updated_inputs(index)
+        for i, array in enumerate(self._in_order(index, entry, arrays, named)):
             if isinstance(array, (np.ndarray, np.generic)) or not hasattr(array, "__dlpack__"):
-                array = np.asarray(array, order="C")
-                kept.append(array)
-                inputs.append(_as_tensor(array))
+                if i in updated and not (isinstance(array, np.ndarray)
+                                         and array.flags.carray):
+                    raise StructuredError(
+                        f"input {i} of entry '{entry}' is updated, so it must be a "
+                        "row-major array that may be written to")
+                rows = np.asarray(array, order="C")
+                kept.append((array, rows))
+                inputs.append(_as_tensor(rows))
                 continue
             is_cuda = array.__dlpack_device__()[0] in (_DL_CUDA, _DL_CUDA_MANAGED)
             if is_cuda and self.info["target"] != "cuda":
                 raise StructuredError("an input is on a CUDA device, the module runs on the CPU")
             # The memory, too: the array itself may make a copy for DLPack.
             capsule = array.__dlpack__(stream=(stream or 1) if is_cuda else None)
-            kept += [array, capsule]
+            kept.append((array, capsule))
             inputs.append(_Tensor())
             _check(library.structuredRtTensorFromDLPack(
                 _get_pointer(capsule, b"dltensor"), ctypes.byref(inputs[-1])))

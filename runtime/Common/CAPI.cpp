@@ -161,6 +161,20 @@ int32_t structuredRtEntryGetOutputType(const structuredRtModule *module,
   return info ? getType(info->outputs, "output", index, type) : 1;
 }
 
+int32_t structuredRtEntryGetUpdatedInput(const structuredRtModule *module,
+                                         int32_t entry, int32_t output,
+                                         int32_t *input) {
+  const EntryInfo *info = getEntry(module, entry);
+  structuredRtTensorType type;
+  if (!info || getType(info->outputs, "output", output, &type))
+    return 1;
+  if (!input)
+    return fail("the input is null");
+  std::optional<size_t> updates = info->outputs[output].updates;
+  *input = updates ? static_cast<int32_t>(*updates) : -1;
+  return 0;
+}
+
 /// Checks what a run is given but for the inputs themselves.
 static int32_t checkRun(const structuredRtModule *module, int32_t entry,
                         const structuredRtTensor *inputs, int32_t numInputs,

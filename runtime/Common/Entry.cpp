@@ -22,6 +22,34 @@ Result<std::unique_ptr<Graph>> Entry::capture(const structuredRtTensor *,
   return Error{"the module's target has no graphs: it is not 'cuda'"};
 }
 
+/// An error if another input shares memory with one that is updated. The inputs
+/// are valid.
+static Result<void> checkUpdatedInputs(const EntryInfo &info,
+                                       const structuredRtTensor *inputs) {
+  auto getRange = [&](size_t i) {
+    auto begin = reinterpret_cast<uintptr_t>(inputs[i].data);
+    return std::pair(begin,
+                     begin + *getByteSize(info.inputs[i].dtype,
+                                          {inputs[i].shape,
+                                           inputs[i].shape + inputs[i].rank}));
+  };
+  for (const TensorType &output : info.outputs) {
+    if (!output.updates)
+      continue;
+    auto [begin, end] = getRange(*output.updates);
+    for (size_t i = 0; i < info.inputs.size(); ++i) {
+      auto [otherBegin, otherEnd] = getRange(i);
+      // What is empty shares nothing.
+      if (i != *output.updates && begin != end && otherBegin != otherEnd &&
+          begin < otherEnd && otherBegin < end)
+        return Error{"input '" + info.inputs[*output.updates].name +
+                     "', which is updated, shares memory with input '" +
+                     info.inputs[i].name + "'"};
+    }
+  }
+  return {};
+}
+
 Result<void> checkInputs(const EntryInfo &info,
                          const structuredRtTensor *inputs) {
   for (size_t i = 0; i < info.inputs.size(); ++i) {
@@ -50,7 +78,7 @@ Result<void> checkInputs(const EntryInfo &info,
       return Error{what + ": the data is not aligned to its element size of " +
                    std::to_string(getByteWidth(dtype)) + " bytes"};
   }
-  return {};
+  return checkUpdatedInputs(info, inputs);
 }
 
 Result<const TensorView *> findParameter(const SafetensorsFile &weights,
@@ -67,42 +95,50 @@ Result<const TensorView *> findParameter(const SafetensorsFile &weights,
   return &tensor;
 }
 
-size_t getNumResultWords(const EntryInfo &info) {
-  size_t words = 0;
-  for (const TensorType &type : info.outputs)
-    words += getNumWords(type.shape.size());
-  return words;
-}
-
-std::vector<MemRef> readResults(const EntryInfo &info, const int64_t *words) {
-  std::vector<MemRef> results;
-  for (const TensorType &type : info.outputs) {
-    results.emplace_back(words, type.shape.size(), getByteWidth(type.dtype));
-    words += getNumWords(type.shape.size());
+std::vector<MemRef> readOutputs(const EntryInfo &info,
+                                const Descriptors &descriptors) {
+  std::vector<const int64_t *> inputs;
+  const int64_t *input = descriptors.inputs.data();
+  for (const TensorType &type : info.inputs) {
+    inputs.push_back(input);
+    input += getNumWords(type.shape.size());
   }
-  return results;
+  std::vector<MemRef> outputs;
+  const int64_t *result = descriptors.results.data();
+  for (const TensorType &type : info.outputs) {
+    size_t rank = type.shape.size();
+    outputs.emplace_back(type.updates ? inputs[*type.updates] : result, rank,
+                         getByteWidth(type.dtype));
+    if (!type.updates)
+      result += getNumWords(rank);
+  }
+  return outputs;
 }
 
-Result<void> checkResults(const EntryInfo &info,
-                          const std::vector<MemRef> &results) {
-  for (size_t i = 0; i < results.size(); ++i) {
+Result<void> checkOutputs(const EntryInfo &info,
+                          const std::vector<MemRef> &outputs) {
+  for (size_t i = 0; i < outputs.size(); ++i) {
     const TensorType &type = info.outputs[i];
-    if (!isCompatibleShape(type, results[i].sizes, results[i].rank))
+    if (!isCompatibleShape(type, outputs[i].sizes, outputs[i].rank))
       return Error{"output '" + type.name + "': the module declares " +
                    formatType(type) + " but returned " +
-                   formatType(type.dtype, results[i].sizes, results[i].rank)};
+                   formatType(type.dtype, outputs[i].sizes, outputs[i].rank)};
   }
   return {};
 }
 
 void callEntry(Entry::Function function, const EntryInfo &info,
-               std::vector<int64_t> &results,
-               const std::vector<int64_t> &inputs,
+               Descriptors &descriptors,
                const std::vector<const void *> &parameters) {
+  size_t resultWords = 0;
+  for (const TensorType &type : info.outputs)
+    if (!type.updates)
+      resultWords += getNumWords(type.shape.size());
+  descriptors.results.assign(resultWords, 0);
   std::vector<const void *> pointers;
-  if (!results.empty())
-    pointers.push_back(results.data());
-  const int64_t *input = inputs.data();
+  if (resultWords)
+    pointers.push_back(descriptors.results.data());
+  const int64_t *input = descriptors.inputs.data();
   for (const TensorType &type : info.inputs) {
     pointers.push_back(input);
     input += getNumWords(type.shape.size());

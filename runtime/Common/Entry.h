@@ -54,8 +54,15 @@ public:
   capture(const structuredRtTensor *inputs, structuredRtTensor *outputs) const;
 };
 
-/// Checks each input's dtype, shape and data against what the entry declares;
-/// an error names the input.
+/// The memref descriptors of a call's inputs, one after the other, and of the
+/// results that it returns.
+struct Descriptors {
+  std::vector<int64_t> inputs, results;
+};
+
+/// Checks each input's dtype, shape and data against what the entry declares,
+/// and that no other input shares memory with one that the entry updates; an
+/// error names the input.
 Result<void> checkInputs(const EntryInfo &info,
                          const structuredRtTensor *inputs);
 
@@ -64,21 +71,19 @@ Result<void> checkInputs(const EntryInfo &info,
 Result<const TensorView *> findParameter(const SafetensorsFile &weights,
                                          const TensorType &parameter);
 
-/// The results' descriptors, which an entry has filled in at `words`.
-std::vector<MemRef> readResults(const EntryInfo &info, const int64_t *words);
+/// The outputs: those that the call has returned, and the inputs that it has
+/// updated. They refer to `descriptors`.
+std::vector<MemRef> readOutputs(const EntryInfo &info,
+                                const Descriptors &descriptors);
 
-/// An error, which names the output, if a result has not the declared shape.
-Result<void> checkResults(const EntryInfo &info,
-                          const std::vector<MemRef> &results);
+/// An error, which names the output, if one has not the declared shape.
+Result<void> checkOutputs(const EntryInfo &info,
+                          const std::vector<MemRef> &outputs);
 
-/// The words of all of the results' descriptors.
-size_t getNumResultWords(const EntryInfo &info);
-
-/// Calls `function` with the results' descriptors at `results`, the inputs'
-/// ones in `inputs` one after the other, and those of the parameters.
+/// Calls `function` with the inputs' descriptors and those of the parameters,
+/// and lets it fill in the results' ones.
 void callEntry(Entry::Function function, const EntryInfo &info,
-               std::vector<int64_t> &results,
-               const std::vector<int64_t> &inputs,
+               Descriptors &descriptors,
                const std::vector<const void *> &parameters);
 
 /// The tensor of the result's type and shape with that data and owner.

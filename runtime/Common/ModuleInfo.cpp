@@ -87,6 +87,8 @@ private:
                   bool mayBeDynamic, std::vector<int64_t> &shape);
   bool parseTypes(const json &object, const char *key, const std::string &where,
                   std::vector<TensorType> &types);
+  bool parseUpdates(const json &outputs, const std::string &where,
+                    EntryInfo &entry);
   bool parseEntry(const json &object, const std::string &where,
                   EntryInfo &entry);
 };
@@ -172,6 +174,32 @@ bool InfoParser::parseTypes(const json &object, const char *key,
   return true;
 }
 
+/// Which outputs are written to inputs: by one output at most, of the same
+/// type.
+bool InfoParser::parseUpdates(const json &outputs, const std::string &where,
+                              EntryInfo &entry) {
+  std::set<size_t> updated;
+  for (size_t i = 0; i < outputs.size(); ++i) {
+    auto updates = outputs[i].find("updates");
+    if (updates == outputs[i].end())
+      continue;
+    std::string place = where + "outputs[" + std::to_string(i) + "].updates";
+    TensorType &output = entry.outputs[i];
+    if (!updates->is_number_unsigned() ||
+        updates->get<uint64_t>() >= entry.inputs.size())
+      return fail(place, "expected the index of an input");
+    auto index = updates->get<size_t>();
+    const TensorType &input = entry.inputs[index];
+    if (input.dtype != output.dtype || input.shape != output.shape)
+      return fail(place, "input '" + input.name + "' is " + formatType(input) +
+                             ", the output " + formatType(output));
+    if (!updated.insert(index).second)
+      return fail(place, "input '" + input.name + "' is updated twice");
+    output.updates = index;
+  }
+  return true;
+}
+
 bool InfoParser::parseEntry(const json &object, const std::string &where,
                             EntryInfo &entry) {
   if (!object.is_object())
@@ -185,6 +213,7 @@ bool InfoParser::parseEntry(const json &object, const std::string &where,
          parseString(object, "symbol", where, entry.symbol) &&
          parseTypes(object, "inputs", where, entry.inputs) &&
          parseTypes(object, "outputs", where, entry.outputs) &&
+         parseUpdates(object["outputs"], where, entry) &&
          parseTypes(object, "parameters", where, entry.parameters);
 }
 

@@ -25,6 +25,8 @@ struct TensorType {
   std::string name;
   DType dtype;
   std::vector<int64_t> shape;
+  /// Of an output: the index of the input whose memory it is written to.
+  std::optional<size_t> updates = std::nullopt;
 };
 
 /// One function of a compiled module.

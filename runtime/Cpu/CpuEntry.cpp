@@ -45,22 +45,22 @@ Result<void> CpuEntry::run(const structuredRtTensor *inputs,
                            structuredRtTensor *outputs) const {
   if (Result<void> valid = checkInputs(*info, inputs); !valid)
     return valid;
-  std::vector<int64_t> results(getNumResultWords(*info));
-  std::vector<int64_t> inputWords;
+  Descriptors words;
   for (size_t i = 0; i < info->inputs.size(); ++i)
     appendDescriptor(inputs[i].data, inputs[i].shape, inputs[i].rank,
-                     inputWords);
-  callEntry(function, *info, results, inputWords, descriptorOfParameter);
-  return takeOutputs(inputs, results.data(), outputs);
+                     words.inputs);
+  callEntry(function, *info, words, descriptorOfParameter);
+  return takeOutputs(inputs, words, outputs);
 }
 
 /// Turns the results that the module has filled in into dense tensors of the
 /// caller's. A result may be strided, may share memory with another one, and
-/// may be (a view of) an input, a parameter or a constant of the module.
+/// may be (a view of) an input, a parameter or a constant of the module. An
+/// input that was updated is an output as it is.
 Result<void> CpuEntry::takeOutputs(const structuredRtTensor *inputs,
-                                   const int64_t *results,
+                                   const Descriptors &words,
                                    structuredRtTensor *outputs) const {
-  std::vector<MemRef> memrefs = readResults(*info, results);
+  std::vector<MemRef> memrefs = readOutputs(*info, words);
 
   // The allocations that are ours to free or to hand on.
   std::vector<std::unique_ptr<void, Free>> owned;
@@ -83,7 +83,7 @@ Result<void> CpuEntry::takeOutputs(const structuredRtTensor *inputs,
         findOwned(memref.allocated) == owned.end())
       owned.emplace_back(memref.allocated);
 
-  if (Result<void> valid = checkResults(*info, memrefs); !valid)
+  if (Result<void> valid = checkOutputs(*info, memrefs); !valid)
     return valid;
 
   // Hand an allocation on where it is one output's dense data, copy otherwise.
@@ -91,6 +91,10 @@ Result<void> CpuEntry::takeOutputs(const structuredRtTensor *inputs,
   std::vector<char *> data(memrefs.size());
   for (size_t i = 0; i < memrefs.size(); ++i) {
     const MemRef &memref = memrefs[i];
+    if (info->outputs[i].updates) {
+      data[i] = memref.data;
+      continue;
+    }
     bool isShared =
         std::count_if(memrefs.begin(), memrefs.end(), [&](const MemRef &other) {
           return other.allocated == memref.allocated;

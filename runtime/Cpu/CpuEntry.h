@@ -40,7 +40,7 @@ private:
       : info(&info), function(function) {}
 
   Result<void> takeOutputs(const structuredRtTensor *inputs,
-                           const int64_t *results,
+                           const Descriptors &words,
                            structuredRtTensor *outputs) const;
 
   const EntryInfo *info;

@@ -51,7 +51,9 @@ enum : int { // CUpointer_attribute, CUmemorytype
   CU_MEMORYTYPE_UNIFIED = 4
 };
 enum : int { // CUfunction_attribute
+  CU_FUNC_ATTRIBUTE_SHARED_SIZE_BYTES = 1,
   CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES = 8,
+  CU_FUNC_ATTRIBUTE_PREFERRED_SHARED_MEMORY_CARVEOUT = 9,
   CU_FUNC_ATTRIBUTE_NON_PORTABLE_CLUSTER_SIZE_ALLOWED = 14
 };
 enum : int { // CUjit_option
@@ -141,6 +143,9 @@ struct alignas(128) CUtensorMap {
     (int *value, int attribute, CUfunction function))                          \
   X(cuFuncSetAttribute, cuFuncSetAttribute,                                    \
     (CUfunction function, int attribute, int value))                           \
+  X(cuOccupancyMaxActiveBlocksPerMultiprocessor,                               \
+    cuOccupancyMaxActiveBlocksPerMultiprocessor,                               \
+    (int *blocks, CUfunction function, int threads, size_t sharedMemory))      \
   X(cuLaunchKernelEx, cuLaunchKernelEx,                                        \
     (const CUlaunchConfig *config, CUfunction function, void **parameters,     \
      void **extra))                                                            \

@@ -55,7 +55,7 @@ CudaEntry::create(const EntryInfo &info, Function function,
 /// the host code, and fills in the results' descriptors.
 Result<void> CudaEntry::enqueue(const structuredRtTensor *inputs,
                                 CUstream stream, bool isCapturing,
-                                std::vector<int64_t> &results) const {
+                                Descriptors &words) const {
   const CudaContext &context = program->getContext();
   const CudaApi &cuda = context.api;
   auto fail = [&](const std::string &reason) -> Result<void> {
@@ -71,7 +71,7 @@ Result<void> CudaEntry::enqueue(const structuredRtTensor *inputs,
     kept.push_back(inputs[i].data);
   state->arena.reset(kept);
 
-  std::vector<int64_t> inputWords;
+  words.inputs.clear();
   for (size_t i = 0; i < info->inputs.size(); ++i) {
     const structuredRtTensor &input = inputs[i];
     std::string what = "input '" + info->inputs[i].name + "': ";
@@ -95,15 +95,14 @@ Result<void> CudaEntry::enqueue(const structuredRtTensor *inputs,
         return ok;
       data = *copy;
     }
-    appendDescriptor(data, input.shape, input.rank, inputWords);
+    appendDescriptor(data, input.shape, input.rank, words.inputs);
   }
 
   CudaRun run(*program, state->arena, state->tensorMaps, state->matmuls,
               state->scratch, stream, isCapturing);
-  results.assign(getNumResultWords(*info), 0);
   {
     CudaRun::Scope scope(run);
-    callEntry(function, *info, results, inputWords, descriptorOfParameter);
+    callEntry(function, *info, words, descriptorOfParameter);
   }
   if (run.lastKernel)
     state->lastKernel = run.lastKernel->getName();
@@ -137,22 +136,25 @@ Result<void> CudaEntry::run(const structuredRtTensor *inputs,
     return valid;
   std::lock_guard<std::mutex> lock(state->mutex);
   ContextScope scope(state->context);
-  std::vector<int64_t> words;
+  Descriptors words;
   Result<void> done =
       enqueue(inputs, state->stream, /*isCapturing=*/false, words);
   std::vector<MemRef> results;
   if (done) {
-    results = readResults(*info, words.data());
-    done = checkResults(*info, results);
+    results = readOutputs(*info, words);
+    done = checkOutputs(*info, results);
   }
   if (done)
-    return copyToHost(results, outputs);
+    return copyToHost(inputs, results, outputs);
   // Nothing may read the caller's memory when this has returned.
   (void)finish();
   return done;
 }
 
-Result<void> CudaEntry::copyToHost(const std::vector<MemRef> &results,
+/// Brings the results to the host: those that update inputs to where these are,
+/// if they are on the host.
+Result<void> CudaEntry::copyToHost(const structuredRtTensor *inputs,
+                                   const std::vector<MemRef> &results,
                                    structuredRtTensor *outputs) const {
   struct Free {
     void operator()(char *data) const { std::free(data); }
@@ -167,6 +169,14 @@ Result<void> CudaEntry::copyToHost(const std::vector<MemRef> &results,
     size_t bytes = result.getNumElements() * result.elementSize;
     size_t span = result.getSpanBytes();
     bool isDense = result.isRowMajor();
+    if (std::optional<size_t> updates = info->outputs[i].updates) {
+      void *data = inputs[*updates].data;
+      if (data != result.data && bytes)
+        done = context.api.check(context.api.cuMemcpyDtoHAsync(
+                                     data, result.data, bytes, state->stream),
+                                 what + "copying it from " + context.name);
+      continue;
+    }
     buffers[i].reset(static_cast<char *>(std::malloc(bytes ? bytes : 1)));
     if (!isDense)
       strided[i].reset(static_cast<char *>(std::malloc(span ? span : 1)));
@@ -192,6 +202,11 @@ Result<void> CudaEntry::copyToHost(const std::vector<MemRef> &results,
   if (!done || !finished)
     return done ? finished : done;
   for (size_t i = 0; i < results.size(); ++i) {
+    if (std::optional<size_t> updates = info->outputs[i].updates) {
+      outputs[i] = makeTensor(info->outputs[i], results[i],
+                              inputs[*updates].data, /*owner=*/nullptr);
+      continue;
+    }
     if (strided[i] && results[i].getNumElements())
       results[i].copyFrom(strided[i].get(), buffers[i].get());
     char *data = buffers[i].release();
@@ -202,7 +217,7 @@ Result<void> CudaEntry::copyToHost(const std::vector<MemRef> &results,
 
 Result<void> CudaEntry::keepOnDevice(const std::vector<MemRef> &results,
                                      structuredRtTensor *outputs) const {
-  if (Result<void> valid = checkResults(*info, results); !valid)
+  if (Result<void> valid = checkOutputs(*info, results); !valid)
     return valid;
   for (size_t i = 0; i < results.size(); ++i) {
     const MemRef &result = results[i];
@@ -226,6 +241,26 @@ Result<void> CudaEntry::keepOnDevice(const std::vector<MemRef> &results,
   return {};
 }
 
+/// An error if an input that is to be updated is on the host, where nobody
+/// would see that.
+Result<void>
+CudaEntry::checkUpdatesStay(const structuredRtTensor *inputs) const {
+  for (const TensorType &output : info->outputs) {
+    if (!output.updates)
+      continue;
+    const structuredRtTensor &input = inputs[*output.updates];
+    if (!*getByteSize(output.dtype, {input.shape, input.shape + input.rank}))
+      continue;
+    std::string what = "input '" + info->inputs[*output.updates].name + "': ";
+    Result<bool> isOnDevice = state->context.isDeviceMemory(input.data);
+    if (!isOnDevice)
+      return Error{what + isOnDevice.error()};
+    if (!*isOnDevice)
+      return Error{what + "it is updated there, so it must be on the device"};
+  }
+  return {};
+}
+
 Result<void> CudaEntry::runOnStream(const structuredRtTensor *inputs,
                                     structuredRtTensor *outputs,
                                     void *stream) const {
@@ -233,6 +268,8 @@ Result<void> CudaEntry::runOnStream(const structuredRtTensor *inputs,
     return valid;
   std::lock_guard<std::mutex> lock(state->mutex);
   ContextScope scope(state->context);
+  if (Result<void> valid = checkUpdatesStay(inputs); !valid)
+    return valid;
   auto *cudaStream = static_cast<CUstream>(stream);
   // The caller may be capturing a graph of its own.
   int captureStatus = 0;
@@ -248,14 +285,85 @@ Result<void> CudaEntry::runOnStream(const structuredRtTensor *inputs,
                  "turns on the device a graph of the caller would not keep; "
                  "capture it with structuredRtGraphCapture, or see "
                  "structuredRtCudaCallerKeepsTurns"};
-  std::vector<int64_t> words;
+  Descriptors words;
   done = enqueue(inputs, cudaStream, isCapturing, words);
   if (!done)
     return done;
   if (isCapturing)
     state->tensorMaps.pin();
-  return keepOnDevice(readResults(*info, words.data()), outputs);
+  return keepOnDevice(readOutputs(*info, words), outputs);
 }
+
+namespace {
+/// Copies of the inputs on the device that an entry updates.
+class SavedInputs {
+public:
+  explicit SavedInputs(const EntryState &state)
+      : state(state), context(state.context) {}
+  SavedInputs(const SavedInputs &) = delete;
+  SavedInputs &operator=(const SavedInputs &) = delete;
+  ~SavedInputs() {
+    for (const Saved &input : inputs)
+      context.api.cuMemFree(input.copy);
+  }
+
+  Result<void> save(const EntryInfo &info, const structuredRtTensor *tensors) {
+    for (const TensorType &output : info.outputs) {
+      if (!output.updates)
+        continue;
+      const structuredRtTensor &tensor = tensors[*output.updates];
+      Saved input = {"input '" + info.inputs[*output.updates].name + "': ",
+                     tensor.data, nullptr,
+                     *getByteSize(output.dtype,
+                                  {tensor.shape, tensor.shape + tensor.rank})};
+      if (!input.bytes)
+        continue;
+      // The run before this one may be updating it.
+      if (auto ok = state.waitForLast(state.stream); !ok)
+        return ok;
+      if (auto ok = context.api.check(
+              context.api.cuMemAlloc(&input.copy, input.bytes),
+              input.what + "a copy of " + std::to_string(input.bytes) +
+                  " bytes on " + context.name);
+          !ok)
+        return ok;
+      inputs.push_back(input);
+      if (auto ok = copy(input, input.copy, input.data); !ok) {
+        // Nothing is to be restored from it.
+        inputs.back().bytes = 0;
+        return ok;
+      }
+    }
+    return {};
+  }
+
+  Result<void> restore() const {
+    Result<void> done;
+    for (const Saved &input : inputs)
+      if (Result<void> copied = copy(input, input.data, input.copy); done)
+        done = copied;
+    return done;
+  }
+
+private:
+  struct Saved {
+    std::string what; ///< for errors
+    void *data, *copy;
+    size_t bytes;
+  };
+
+  Result<void> copy(const Saved &input, void *target,
+                    const void *source) const {
+    return context.api.check(
+        context.api.cuMemcpyAsync(target, source, input.bytes, state.stream),
+        input.what + "copying it on " + context.name);
+  }
+
+  const EntryState &state;
+  const CudaContext &context;
+  std::vector<Saved> inputs;
+};
+} // namespace
 
 Result<std::unique_ptr<Graph>>
 CudaEntry::capture(const structuredRtTensor *inputs,
@@ -266,11 +374,18 @@ CudaEntry::capture(const structuredRtTensor *inputs,
   ContextScope scope(state->context);
   const CudaApi &cuda = state->context.api;
 
+  if (Result<void> valid = checkUpdatesStay(inputs); !valid)
+    return Error{valid.error()};
+
   // What a capture cannot do, the run before it does: grow the arena, load
-  // code, encode descriptors, choose algorithms.
-  std::vector<int64_t> words;
-  Result<void> done =
-      enqueue(inputs, state->stream, /*isCapturing=*/false, words);
+  // code, encode descriptors, choose algorithms. What it updates is put back.
+  SavedInputs saved(*state);
+  Result<void> done = saved.save(*info, inputs);
+  Descriptors words;
+  if (done)
+    done = enqueue(inputs, state->stream, /*isCapturing=*/false, words);
+  if (Result<void> restored = saved.restore(); done)
+    done = restored;
   if (Result<void> finished = finish(); done)
     done = finished;
   if (!done)
@@ -296,8 +411,7 @@ CudaEntry::capture(const structuredRtTensor *inputs,
     return Error{done.error()};
   std::unique_ptr<Graph> result(
       new CudaGraph(*state, exec, state->hasResidentKernels));
-  if (Result<void> kept =
-          keepOnDevice(readResults(*info, words.data()), outputs);
+  if (Result<void> kept = keepOnDevice(readOutputs(*info, words), outputs);
       !kept)
     return Error{kept.error()};
   state->tensorMaps.pin();

@@ -41,11 +41,13 @@ private:
             std::shared_ptr<CudaProgram> program);
 
   Result<void> enqueue(const structuredRtTensor *inputs, CUstream stream,
-                       bool isCapturing, std::vector<int64_t> &results) const;
-  Result<void> copyToHost(const std::vector<MemRef> &results,
+                       bool isCapturing, Descriptors &words) const;
+  Result<void> copyToHost(const structuredRtTensor *inputs,
+                          const std::vector<MemRef> &results,
                           structuredRtTensor *outputs) const;
   Result<void> keepOnDevice(const std::vector<MemRef> &results,
                             structuredRtTensor *outputs) const;
+  Result<void> checkUpdatesStay(const structuredRtTensor *inputs) const;
   Result<void> finish() const;
 
   const EntryInfo *info;

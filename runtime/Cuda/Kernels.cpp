@@ -10,6 +10,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <utility>
 #include <vector>
 
 namespace structured::runtime {
@@ -60,6 +61,37 @@ Result<void> Kernel::raiseLimits(const LaunchConfig &config) {
   return {};
 }
 
+/// Asks for a small part of the multiprocessors' memory as shared memory, the
+/// same for all kernels that can do with it. What is being loaded needs room in
+/// the rest, the L1 cache. Left to itself the driver keeps the division of the
+/// kernel before, if they overlap: a kernel that streams into registers is a
+/// third slower after one that has all as shared memory. Only a wish: what is
+/// wrong with the configuration the launch will say.
+void Kernel::divideCache(const LaunchConfig &config) {
+  constexpr int64_t sharedPercent = 28, reservedPerBlock = 1024;
+  std::lock_guard<std::mutex> lock(mutex);
+  std::pair<int64_t, int64_t> block = {config.block[0] * config.block[1] *
+                                           config.block[2],
+                                       config.dynamicSharedMemory};
+  if (block == dividedFor)
+    return;
+  dividedFor = block;
+  int shared = 0, blocks = 0;
+  if (context.api.cuFuncGetAttribute(&shared,
+                                     CU_FUNC_ATTRIBUTE_SHARED_SIZE_BYTES,
+                                     function) != CUDA_SUCCESS ||
+      context.api.cuOccupancyMaxActiveBlocksPerMultiprocessor(
+          &blocks, function, static_cast<int>(block.first),
+          static_cast<size_t>(block.second)) != CUDA_SUCCESS)
+    return;
+  int64_t needed = blocks * (shared + block.second + reservedPerBlock);
+  bool isSmall = needed * 100 <= sharedPercent * context.maxSharedMemory;
+  if (isSmall != std::exchange(hasSmallPart, isSmall))
+    context.api.cuFuncSetAttribute(
+        function, CU_FUNC_ATTRIBUTE_PREFERRED_SHARED_MEMORY_CARVEOUT,
+        isSmall ? sharedPercent : -1);
+}
+
 Result<void> Kernel::launch(const LaunchConfig &config, CUstream stream,
                             void **parameters) {
   for (const std::array<int64_t, 3> *sizes :
@@ -73,6 +105,7 @@ Result<void> Kernel::launch(const LaunchConfig &config, CUstream stream,
     return {};
   if (Result<void> raised = raiseLimits(config); !raised)
     return raised;
+  divideCache(config);
 
   std::array<CUlaunchAttribute, 3> attributes = {};
   unsigned count = 0;

@@ -43,14 +43,15 @@ public:
 
   const std::string &getName() const { return name; }
 
-  /// Launches, raising the function's limits to what `config` asks for where
-  /// it has not been done. A grid with a size of 0 launches nothing. An error
+  /// Launches, setting the function's attributes as `config` asks for where it
+  /// has not been done. A grid with a size of 0 launches nothing. An error
   /// names the kernel, the configuration and the cause.
   Result<void> launch(const LaunchConfig &config, CUstream stream,
                       void **parameters);
 
 private:
   Result<void> raiseLimits(const LaunchConfig &config);
+  void divideCache(const LaunchConfig &config);
 
   const CudaContext &context;
   std::string name;
@@ -59,6 +60,10 @@ private:
   /// The limits of the function as they are set.
   int64_t maxDynamic;
   bool takesLargeClusters = false;
+  /// The threads and the dynamic shared memory of a block for which the cache
+  /// was last divided.
+  std::pair<int64_t, int64_t> dividedFor = {0, 0};
+  bool hasSmallPart = false;
 };
 
 /// An image of device code (cubin, fatbin or PTX), which is loaded on a device

@@ -44,6 +44,7 @@ static int64_t getNumBytes(const structuredRtTensor &tensor) {
 
 Result<Times> timeCudaRuns(structuredRtModule *module, int32_t entry,
                            const std::vector<structuredRtTensor> &inputs,
+                           const std::vector<int32_t> &updated,
                            std::vector<structuredRtTensor> &outputs,
                            const RunOptions &options) {
   Stream stream;
@@ -80,6 +81,10 @@ Result<Times> timeCudaRuns(structuredRtModule *module, int32_t entry,
     if (structuredRtCudaEventCreate(&event.handle))
       return getRuntimeError();
   for (int64_t i = -options.warmup; i < options.repeat; ++i) {
+    for (int32_t index : updated)
+      if (structuredRtCudaCopy(onDevice[index].data, inputs[index].data,
+                               getNumBytes(inputs[index]), stream.handle))
+        return getRuntimeError();
     if (i >= 0 &&
         structuredRtCudaEventRecord(events[2 * i].handle, stream.handle))
       return getRuntimeError();

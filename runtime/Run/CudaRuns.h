@@ -20,11 +20,13 @@ namespace structured::runtime {
 /// Runs an entry of a CUDA module as often as `options` says, with its inputs
 /// and outputs on the device, directly or as a graph. The times are the
 /// device's, between events on the stream; the runs are enqueued without
-/// waiting, so where the host is slower than the device they show the host. The
-/// last run's outputs are copied to the host: `outputs`, to be freed by
-/// structuredRtTensorFree().
+/// waiting, so where the host is slower than the device they show the host.
+/// Every run is given the same inputs: those in `updated`, which it updates,
+/// are copied anew before each. The last run's outputs are copied to the host:
+/// `outputs`, to be freed by structuredRtTensorFree().
 Result<Times> timeCudaRuns(structuredRtModule *module, int32_t entry,
                            const std::vector<structuredRtTensor> &inputs,
+                           const std::vector<int32_t> &updated,
                            std::vector<structuredRtTensor> &outputs,
                            const RunOptions &options);
 

@@ -161,14 +161,23 @@ STRUCTURED_RT_EXPORT int32_t
 structuredRtEntryGetOutputType(const structuredRtModule *module, int32_t entry,
                                int32_t index, structuredRtTensorType *type);
 
+/* Sets `*input` to the index of the input that output `output` updates: the
+ * entry writes it to that input's memory. -1 if it has memory of its own. */
+STRUCTURED_RT_EXPORT int32_t
+structuredRtEntryGetUpdatedInput(const structuredRtModule *module,
+                                 int32_t entry, int32_t output, int32_t *input);
+
 /* Runs an entry: on the calling thread and the OpenMP threads it starts, or, of
  * a CUDA module, on its device; then inputs may be on the host or the device,
  * and outputs come to the host.
  *
  * `inputs` are the entry's inputs in their declared order; each one must have
- * the declared dtype, rank and static dimensions. They are only read.
+ * the declared dtype, rank and static dimensions. They are only read, but for
+ * those that the entry updates (structuredRtEntryGetUpdatedInput()): these are
+ * written to, whether or not the run succeeds, and share memory with no other.
  * `outputs` has room for exactly the entry's outputs; on success each one is
- * set to a tensor owned by the caller, to be freed by structuredRtTensorFree().
+ * set to a tensor owned by the caller, to be freed by structuredRtTensorFree(),
+ * or, if it updates an input, to that input, without an owner.
  *
  * A module may be run from several threads at once. */
 STRUCTURED_RT_EXPORT int32_t
@@ -214,7 +223,8 @@ STRUCTURED_RT_EXPORT const char *structuredRtCudaGetDeviceName(void);
  * as they are until the stream has come to that. Outputs are on the device:
  * ready when the stream has come to this point, and valid until the entry's
  * next run or its graph's next launch (which may take them as inputs), as long
- * as the module is loaded. They have no owner.
+ * as the module is loaded. They have no owner. Inputs that the entry updates
+ * must be on the device, and are the outputs that update them.
  *
  * Runs of one entry wait for each other on the device, whatever their streams.
  *
@@ -236,7 +246,8 @@ STRUCTURED_RT_EXPORT int32_t structuredRtEntryRunOnStream(
 
 /* Runs an entry of a CUDA module twice, once to capture it as a CUDA graph, and
  * sets `*graph`, to be freed by structuredRtGraphFree(). Inputs must be on the
- * device; each launch reads them anew at the same addresses. `outputs` are
+ * device; each launch reads them anew at the same addresses, and updates those
+ * that the entry updates; the capture leaves them as they are. `outputs` are
  * where each launch leaves its results, as of structuredRtEntryRunOnStream().
  */
 STRUCTURED_RT_EXPORT int32_t structuredRtGraphCapture(

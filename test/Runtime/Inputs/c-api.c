@@ -2,8 +2,8 @@
  * Exceptions. See LICENSE for license information.
  * SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
  *
- * Uses the C API from C (c-api.test): c-api MODULE, the linear module whose
- * weights give y = x·[[1,0,-2],[.5,.5,.5]]ᵀ + [10,-1].
+ * Uses the C API from C (c-api.test): c-api MODULE RESULTS, the linear module
+ * whose weights give y = x·[[1,0,-2],[.5,.5,.5]]ᵀ + [10,-1], and results.c.
  */
 #include "structured-runtime.h"
 
@@ -83,6 +83,9 @@ static void testEntry(void) {
   CHECK_FAILS(structuredRtEntryGetOutputType(module, 0, -1, &type),
               "output -1");
   CHECK_FAILS(structuredRtEntryGetInputType(module, 0, 0, NULL), "null");
+  int32_t updated = 0;
+  CHECK(structuredRtEntryGetUpdatedInput(module, 0, 0, &updated) == 0);
+  CHECK(updated == -1);
 }
 
 static void testRunErrors(void) {
@@ -121,8 +124,65 @@ static void testRunErrors(void) {
 #undef RUN
 }
 
+/* The entry `update` of results.c: sum += x and count += 1. */
+static void testUpdate(const char *path) {
+  structuredRtModule *results;
+  int32_t entry, input;
+  CHECK(structuredRtModuleLoad(path, NULL, &results) == 0);
+  CHECK(structuredRtModuleFindEntry(results, "update", &entry) == 0);
+  const int32_t updated[] = {2, -1, 1};
+#define GET(output, input)                                                     \
+  structuredRtEntryGetUpdatedInput(results, entry, output, input)
+  for (int32_t i = 0; i < 3; ++i)
+    CHECK(GET(i, &input) == 0 && input == updated[i]);
+  CHECK_FAILS(GET(3, &input), "output 3");
+  CHECK_FAILS(GET(-1, &input), "output -1");
+  CHECK_FAILS(GET(0, NULL), "null");
+  CHECK_FAILS(structuredRtEntryGetUpdatedInput(NULL, 0, 0, &input), "null");
+#undef GET
+
+  /* One next to the other, which is not to share. */
+  float memory[13], *x = memory, *sum = memory + 6, *count = memory + 12;
+  for (int i = 0; i < 6; ++i)
+    x[i] = (float)i, sum[i] = 10;
+  *count = 0;
+  structuredRtTensor inputs[] = {{STRUCTURED_RT_F32, 2, {2, 3}, x, NULL},
+                                 {STRUCTURED_RT_F32, 2, {2, 3}, sum, NULL},
+                                 {STRUCTURED_RT_F32, 0, {0}, count, NULL}};
+  structuredRtTensor outputs[3];
+#define RUN() structuredRtEntryRun(results, entry, inputs, 3, outputs, 3)
+  for (int run = 1; run < 3; ++run) {
+    CHECK(RUN() == 0);
+    CHECK(*count == (float)run);
+    for (int i = 0; i < 6; ++i)
+      CHECK(x[i] == (float)i && sum[i] == 10 + (float)(run * i));
+    CHECK(outputs[0].data == count && !outputs[0].owner);
+    CHECK(outputs[0].dtype == STRUCTURED_RT_F32 && outputs[0].rank == 0);
+    CHECK(outputs[2].data == sum && !outputs[2].owner && outputs[2].rank == 2);
+    CHECK(outputs[2].shape[0] == 2 && outputs[2].shape[1] == 3);
+    /* The other output is the caller's own, though the entry returned a part of
+     * an input. */
+    CHECK(outputs[1].data != sum + 3 && outputs[1].owner);
+    CHECK(memcmp(outputs[1].data, sum + 3, 3 * sizeof(float)) == 0);
+    for (int i = 0; i < 3; ++i)
+      structuredRtTensorFree(&outputs[i]);
+  }
+
+  /* Memory that is shared, in part. Nothing is updated. */
+  inputs[0].data = sum - 5;
+  CHECK_FAILS(RUN(), "input 'sum', which is updated, shares memory with input "
+                     "'x'");
+  inputs[0].data = x;
+  inputs[2].data = sum + 5;
+  CHECK_FAILS(RUN(), "input 'count', which is updated, shares memory with "
+                     "input 'sum'");
+  CHECK(*count == 2 && sum[5] == 20);
+#undef RUN
+  structuredRtModuleFree(results);
+}
+
 int main(int argc, char **argv) {
-  CHECK(argc == 2);
+  CHECK(argc == 3);
   CHECK(structuredRtGetAbiVersion() == STRUCTURED_RT_ABI_VERSION);
   CHECK(strcmp(structuredRtGetLastError(), "") == 0);
   CHECK(strcmp(structuredRtDTypeGetName(STRUCTURED_RT_BF16), "bf16") == 0);
@@ -136,6 +196,7 @@ int main(int argc, char **argv) {
   testModule(argv[1]);
   testEntry();
   testRunErrors();
+  testUpdate(argv[2]);
   run(1);
 
   /* Two threads in one module. */

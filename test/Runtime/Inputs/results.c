@@ -3,7 +3,8 @@
 // Apache-2.0 WITH LLVM-exception
 
 // Every way in which an entry may return its results (results.test). The input
-// is x: f32[2x3], the parameter p: f32[2].
+// is x: f32[2x3], the parameter p: f32[2]. Those that update inputs have sum:
+// f32[2x3] and count: f32[] after x.
 
 #include "module.h"
 
@@ -65,6 +66,25 @@ void nothing(void **args) {
   MemRef1 *p = ARGUMENT(MemRef1, 1);
   if (x->sizes[0] != 2 || x->sizes[1] != 3 || p->sizes[0] != 2)
     abort();
+}
+
+static void addTo(MemRef2 *sum, const MemRef2 *x) {
+  for (int i = 0; i < 6; ++i)
+    sum->aligned[i] += x->aligned[i];
+}
+
+// Adds x to sum, and 1 to count. Between these outputs, a result: the last row
+// of sum.
+void update(void **args) {
+  MemRef2 *sum = ARGUMENT(MemRef2, 2);
+  addTo(sum, ARGUMENT(MemRef2, 1));
+  ++*ARGUMENT(MemRef0, 3)->aligned;
+  *ARGUMENT(MemRef1, 0) = (MemRef1){sum->allocated, sum->aligned, 3, {3}, {1}};
+}
+
+// Adds x to sum: there are no results, as in `nothing`.
+void accumulate(void **args) {
+  addTo(ARGUMENT(MemRef2, 1), ARGUMENT(MemRef2, 0));
 }
 
 // Not the shape that is declared.

@@ -239,6 +239,74 @@ static void testGraph(float *x) {
   CHECK(structuredRtCudaFree(memory) == 0);
 }
 
+/* The entry `update` adds 1 to sum, its second input. */
+static void testUpdate(float *x) {
+  int32_t update = find("update"), updated;
+  CHECK(structuredRtEntryGetUpdatedInput(module, update, 0, &updated) == 0);
+  CHECK(updated == 1);
+  CHECK(structuredRtEntryGetUpdatedInput(module, update, 1, &updated) == 0);
+  CHECK(updated == -1);
+
+  /* On the host: it is updated there. */
+  float sum[16];
+  memcpy(sum, x, sizeof(sum));
+  structuredRtTensor inputs[] = {makeInput(x, 4), makeInput(sum, 4)}, y[2];
+  for (int i = 1; i < 3; ++i) {
+    CHECK(structuredRtEntryRun(module, update, inputs, 2, y, 2) == 0);
+    CHECK(y[0].data == sum && !y[0].owner && y[0].shape[0] == 4);
+    for (int e = 0; e < 16; ++e)
+      CHECK(sum[e] == x[e] + (float)i && ((float *)y[1].data)[e] == x[e] + 1);
+    structuredRtTensorFree(&y[1]);
+  }
+  CHECK_FAILS(
+      structuredRtEntryRunOnStream(module, update, inputs, 2, y, 2, NULL),
+      "input 'sum': it is updated there, so it must be on the device");
+  CHECK(sum[0] == x[0] + 2);
+
+  /* On the device: it stays there, in either kind of run. */
+  void *memory[] = {deviceCopy(x, 64), deviceCopy(x, 64)};
+  structuredRtTensor device[] = {makeInput(memory[0], 4),
+                                 makeInput(memory[1], 4)};
+  inputs[1] = device[1];
+  emptyLog();
+  CHECK(structuredRtEntryRun(module, update, inputs, 2, y, 2) == 0);
+  CHECK(countCalls("cuMemcpyDtoHAsync_v2") == 1);
+  CHECK(y[0].data == memory[1] && ((float *)y[1].data)[0] == x[0] + 1);
+  structuredRtTensorFree(&y[1]);
+  checkOnDevice(&y[0], x, 1);
+  CHECK(structuredRtEntryRunOnStream(module, update, inputs, 2, y, 2, NULL) ==
+        0);
+  CHECK(y[0].data == memory[1]);
+  checkOnDevice(&y[0], x, 2);
+  checkOnDevice(&y[1], x, 1);
+
+  /* A capture leaves it as it is, launches do not. */
+  structuredRtGraph *graph = NULL;
+  inputs[0] = device[0], inputs[1] = makeInput(sum, 4);
+#define CAPTURE(entry, given)                                                  \
+  structuredRtGraphCapture(module, entry, given, 2, y, 2, &graph)
+  CHECK_FAILS(CAPTURE(update, inputs),
+              "input 'sum': it is updated there, so it must be on the device");
+  CHECK_FAILS(CAPTURE(find("halfway"), device),
+              "entry 'halfway': kernel 'decrement' is not in the module's");
+  checkOnDevice(&device[1], x, 2);
+  emptyLog();
+  CHECK(CAPTURE(update, device) == 0);
+#undef CAPTURE
+  CHECK(countCalls("cuMemAlloc_v2") == 1 && countCalls("cuMemFree_v2") == 1);
+  CHECK(y[0].data == memory[1] && !y[0].owner);
+  checkOnDevice(&y[0], x, 2);
+  for (int i = 3; i < 5; ++i) {
+    CHECK(structuredRtGraphLaunch(graph, NULL) == 0);
+    checkOnDevice(&y[0], x, (float)i);
+    checkOnDevice(&y[1], x, 1);
+  }
+  checkOnDevice(&device[0], x, 0);
+  structuredRtGraphFree(graph);
+  for (int i = 0; i < 2; ++i)
+    CHECK(structuredRtCudaFree(memory[i]) == 0);
+}
+
 /* Memory that kernels keep from run to run, and runs that take turns. */
 static void testResident(float *x) {
   void *streams[2], *memory = deviceCopy(x, 64);
@@ -500,6 +568,7 @@ int main(int argc, char **argv) {
   testMaps(x[0]);
   testManyMaps(x[0]);
   testGraph(x[0]);
+  testUpdate(x[0]);
   testResident(x[0]);
   testCallersCapture(x[0]);
   testDLPack(x[0]);

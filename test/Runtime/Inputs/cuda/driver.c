@@ -420,6 +420,11 @@ CUresult cuCtxPopCurrent_v2(void **context) {
 
 //===-- Code --------------------------------------------------------------===//
 
+// A load of an image, which may be loaded more than once.
+typedef struct Module {
+  const Image *image;
+} Module;
+
 typedef struct Function {
   const ImageKernel *kernel;
   int maxDynamic, takesLargeClusters;
@@ -439,7 +444,9 @@ CUresult cuModuleLoadDataEx(void **module, const void *image,
         strcpy(values[i], "no KERNELS");
     return INVALID_IMAGE;
   }
-  *module = (void *)image;
+  Module *result = malloc(sizeof(Module));
+  result->image = image;
+  *module = result;
   return SUCCESS;
 }
 
@@ -456,12 +463,13 @@ CUresult cuModuleUnload(void *module) {
     }
   }
   pthread_mutex_unlock(&mutex);
+  free(module);
   return SUCCESS;
 }
 
 CUresult cuModuleGetFunction(void **function, void *module, const char *name) {
   ENTER(" %s", name);
-  const Image *image = module;
+  const Image *image = ((Module *)module)->image;
   for (int i = 0; i < image->numKernels; ++i)
     if (strcmp(image->kernels[i].name, name) == 0) {
       Function *result = malloc(sizeof(Function));
@@ -476,16 +484,30 @@ CUresult cuModuleGetFunction(void **function, void *module, const char *name) {
 }
 
 CUresult cuFuncGetAttribute(int *value, int attribute, void *function) {
-  if (attribute != 8)
+  if (attribute != 1 && attribute != 8)
     return INVALID_VALUE;
-  *value = ((Function *)function)->maxDynamic;
+  *value = attribute == 1 ? 0 : ((Function *)function)->maxDynamic;
   return SUCCESS;
+}
+
+CUresult cuOccupancyMaxActiveBlocksPerMultiprocessor(int *blocks,
+                                                     void *function,
+                                                     int threads,
+                                                     size_t sharedMemory) {
+  (void)function;
+  int byMemory = (int)(233472 / (sharedMemory + 1024));
+  *blocks = threads < 64 ? 32 : 2048 / threads;
+  if (*blocks > byMemory)
+    *blocks = byMemory;
+  return threads <= 1024 ? SUCCESS : INVALID_VALUE;
 }
 
 CUresult cuFuncSetAttribute(void *function, int attribute, int value) {
   ENTER(" %d %d", attribute, value);
   if (attribute == 8 && value <= 232448)
     ((Function *)function)->maxDynamic = value;
+  else if (attribute == 9 && value >= -1 && value <= 100)
+    return SUCCESS;
   else if (attribute == 14)
     ((Function *)function)->takesLargeClusters = value;
   else

@@ -3,8 +3,9 @@
 // Apache-2.0 WITH LLVM-exception
 
 // What host code of a CUDA module may do, right and wrong, one entry each. All
-// take x: f32[?x4]; most return y: f32[?x4]. Numbers that a test chooses come
-// from the environment, since host code does not read what is on the device.
+// take x: f32[?x4]; most return y: f32[?x4]; some update sum: f32[?x4], which
+// comes after x. Numbers that a test chooses come from the environment, since
+// host code does not read what is on the device.
 // With -DDEVICE the kernels are those of kernels.ptx.
 
 #include "../module.h"
@@ -79,13 +80,17 @@ static float *allocate(int64_t elements) {
 }
 
 // As older versions of gpu-to-llvm: the code is loaded and unloaded in the run.
-static float *increment4(float *x, int64_t elements) {
-  float *y = allocate(elements);
+static void incrementTo(float *y, float *x, int64_t elements) {
   void *params[] = {&y, &x};
   void *module = mgpuModuleLoad((void *)&image, sizeof(image));
   mgpuLaunchKernel(mgpuModuleGetFunction(module, "increment"), elements / 4, 1,
                    1, 4, 1, 1, 0, stream, params, NULL, 2);
   mgpuModuleUnload(module);
+}
+
+static float *increment4(float *x, int64_t elements) {
+  float *y = allocate(elements);
+  incrementTo(y, x, elements);
   return y;
 }
 
@@ -213,6 +218,13 @@ void queue(void **args) {
   returnDense(args, y);
 }
 
+// x + 1, and 1 more in sum.
+void update(void **args) {
+  MemRef2 *x = ARGUMENT(MemRef2, 1), *sum = ARGUMENT(MemRef2, 2);
+  incrementTo(sum->aligned, sum->aligned, count(sum));
+  returnDense(args, increment4(x->aligned, count(x)));
+}
+
 //===-- Entries that fail -------------------------------------------------===//
 
 // A launch with the sizes GRID, BLOCK, CLUSTER, SHARED of the environment.
@@ -234,6 +246,12 @@ void missing(void **args) {
                    0, stream, NULL, NULL, 0);
   /* Not reached by the driver: the run has failed. */
   returnDense(args, increment4(NULL, 4));
+}
+
+// Fails when sum has been updated.
+void halfway(void **args) {
+  update(args);
+  missing(args);
 }
 
 void unloaded(void **args) {

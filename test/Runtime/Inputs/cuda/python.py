@@ -104,6 +104,50 @@ class Cuda(unittest.TestCase):
         self.check_fails("must be on the device",
                          lambda: self.module.capture(self.x, entry="plus3"))
 
+    def test_update(self):
+        given = self.x.copy()
+        total, y = self.module(self.x, given, entry="update")
+        self.assertIs(total, given)
+        np.testing.assert_array_equal(given, self.x + 1)
+        np.testing.assert_array_equal(y, self.x + 1)
+        self.check_fails("input 'sum': it is updated there, so it must be on the device",
+                         lambda: self.module.run_on_stream(self.x, given, entry="update"))
+        self.check_fails("input 'sum', which is updated, shares memory with input 'x'",
+                         lambda: self.module(given, given, entry="update"))
+        read_only = given.copy()
+        read_only.flags.writeable = False
+        for other in (given.T, given.tolist(), read_only):
+            self.check_fails("input 1 of entry 'update' is updated, so it must be a row-major "
+                             "array that may be written to",
+                             lambda: self.module(self.x, sum=other, entry="update"))
+        np.testing.assert_array_equal(given, self.x + 1)
+        np.testing.assert_array_equal(read_only, self.x + 1)
+        # Of another library.
+        strided = Strided(given)
+        self.assertIs(self.module(self.x, strided, entry="update")[0], strided)
+        np.testing.assert_array_equal(given, self.x + 2)
+
+    def test_update_on_the_device(self):
+        given, = self.module.run_on_stream(self.x, entry="plus1")
+        x, = self.module.run_on_stream(self.x, entry="plus3")
+        total, y = self.module.run_on_stream(self.x, given, entry="update")
+        self.assertIs(total, given)
+        np.testing.assert_array_equal(given.numpy(), self.x + 2)
+        np.testing.assert_array_equal(y.numpy(), self.x + 1)
+        foreign = Foreign(given)
+        self.assertIs(self.module(self.x, sum=foreign, entry="update")[0], foreign)
+        np.testing.assert_array_equal(given.numpy(), self.x + 3)
+        # A capture updates nothing, each launch does.
+        graph = self.module.capture(x, given, entry="update")
+        self.assertIs(graph.outputs[0], given)
+        np.testing.assert_array_equal(given.numpy(), self.x + 3)
+        for i in (4, 5):
+            graph.launch()
+            np.testing.assert_array_equal(given.numpy(), self.x + i)
+            np.testing.assert_array_equal(graph.outputs[1].numpy(), self.x + 4)
+        self.check_fails("input 'sum': it is updated there, so it must be on the device",
+                         lambda: self.module.capture(x, self.x.copy(), entry="update"))
+
     def test_errors(self):
         self.check_fails("entry 'missing': kernel 'decrement' is not in",
                          lambda: self.module(self.x, entry="missing"))
