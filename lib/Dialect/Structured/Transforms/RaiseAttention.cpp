@@ -162,12 +162,19 @@ private:
   /// The ops that the attention replaces, and what their results are.
   llvm::MapVector<Operation *, StringRef> steps;
 
-  unsigned getRank() const {
-    return cast<RankedTensorType>(weights->get().getType()).getRank();
+  RankedTensorType getWeightsType() const {
+    return cast<RankedTensorType>(weights->get().getType());
   }
+  unsigned getRank() const { return getWeightsType().getRank(); }
+  bool isUnitLoop(unsigned loop) const {
+    return loop < getRank() && getWeightsType().getDimSize(loop) == 1;
+  }
+  bool hasEachLoop(ArrayRef<unsigned> loops) const;
+  std::optional<unsigned> getLackedLoop(ArrayRef<unsigned> loops) const;
   unsigned getFeatureLoop() const { return getRank(); }
   unsigned getValueLoop() const { return getRank() + 1; }
 
+  std::optional<Number> stripReshape(const Number &element) const;
   std::optional<Number> enter(const Number &element) const;
   Number follow(Number number, StringRef name, const Number *end = nullptr);
   std::optional<Number> matchReduction(const Number &tensor, StringRef name,
@@ -186,6 +193,65 @@ private:
   struct RegionBuilder;
 };
 } // namespace
+
+/// Whether these are all loops, but for some of one iteration.
+bool Attention::hasEachLoop(ArrayRef<unsigned> loops) const {
+  return llvm::all_of(llvm::seq(getRank()), [&](unsigned loop) {
+    return isUnitLoop(loop) || llvm::is_contained(loops, loop);
+  });
+}
+
+/// The only loop that is not among `loops`, but for some of one iteration.
+std::optional<unsigned>
+Attention::getLackedLoop(ArrayRef<unsigned> loops) const {
+  SmallVector<unsigned> lacked, lackedUnits;
+  for (unsigned loop = 0; loop < getRank(); ++loop)
+    if (!llvm::is_contained(loops, loop))
+      (isUnitLoop(loop) ? lackedUnits : lacked).push_back(loop);
+  ArrayRef<unsigned> found = lacked.empty() ? lackedUnits : lacked;
+  if (found.size() != 1)
+    return std::nullopt;
+  return found.front();
+}
+
+/// An element of a tensor that is a reshape which only adds or takes away
+/// dimensions of size 1: that of what is reshaped, whose dimensions of size 1
+/// are read by loops of one iteration.
+std::optional<Number> Attention::stripReshape(const Number &element) const {
+  Operation *op = element.value.getDefiningOp();
+  if (element.op ||
+      !isa_and_nonnull<tensor::ExpandShapeOp, tensor::CollapseShapeOp>(op) ||
+      op->getBlock() != product->getBlock())
+    return std::nullopt;
+  auto type = cast<RankedTensorType>(element.value.getType());
+  Value source = op->getOperand(0);
+  auto sourceType = cast<RankedTensorType>(source.getType());
+  auto isNotUnit = [](int64_t size) { return size != 1; };
+  if (llvm::to_vector(llvm::make_filter_range(type.getShape(), isNotUnit)) !=
+      llvm::to_vector(
+          llvm::make_filter_range(sourceType.getShape(), isNotUnit)))
+    return std::nullopt;
+  Loops kept, loops;
+  for (auto [size, loop] : llvm::zip_equal(type.getShape(), element.loops))
+    if (isNotUnit(size))
+      kept.push_back(loop);
+  const unsigned *next = kept.begin();
+  for (int64_t size : sourceType.getShape()) {
+    if (isNotUnit(size)) {
+      loops.push_back(*next++);
+      continue;
+    }
+    // One that is not in use if there is one.
+    std::optional<unsigned> unit;
+    for (unsigned loop = 0; loop < getRank(); ++loop)
+      if (isUnitLoop(loop) && (!unit || llvm::is_contained(loops, *unit)))
+        unit = loop;
+    if (!unit)
+      return std::nullopt;
+    loops.push_back(*unit);
+  }
+  return Number{source, std::move(loops)};
+}
 
 /// An element of a tensor that an elementwise op computes: the value in the
 /// op's body.
@@ -216,6 +282,9 @@ Number Attention::follow(Number number, StringRef name, const Number *end) {
       if (!loops)
         break;
       number = {operand->get(), std::move(*loops)};
+    } else if (std::optional<Number> source = stripReshape(number)) {
+      steps.insert({number.value.getDefiningOp(), name});
+      number = std::move(*source);
     } else if (std::optional<Number> inside;
                !number.op && (inside = enter(number))) {
       steps.insert({inside->op, name});
@@ -235,17 +304,15 @@ Attention::matchReduction(const Number &tensor, StringRef name,
     return std::nullopt;
   auto op = tensor.value.getDefiningOp<linalg::LinalgOp>();
   if (!op || !op.hasPureTensorSemantics() || op->getNumResults() != 1 ||
-      op->getBlock() != product->getBlock() || op.getNumReductionLoops() != 1 ||
-      op.getNumLoops() != getRank() || tensor.loops.size() + 1 != getRank())
-    return std::nullopt;
-  AffineMap map = op.getMatchingIndexingMap(op.getDpsInitOperand(0));
-  if (!map.isProjectedPermutation() || map.getNumResults() + 1 != getRank())
+      op->getBlock() != product->getBlock() || op.getNumReductionLoops() != 1)
     return std::nullopt;
   // The loop that the tensor lacks is the one that is reduced.
-  unsigned reduced = 0;
-  while (llvm::is_contained(tensor.loops, reduced))
-    ++reduced;
-  Loops loops(getRank(), reduced);
+  std::optional<unsigned> reduced = getLackedLoop(tensor.loops);
+  AffineMap map = op.getMatchingIndexingMap(op.getDpsInitOperand(0));
+  if (!reduced || !map.isProjectedPermutation() ||
+      map.getNumResults() + 1 != op.getNumLoops())
+    return std::nullopt;
+  Loops loops(op.getNumLoops(), *reduced);
   for (auto [dim, loop] : llvm::enumerate(tensor.loops))
     loops[map.getDimPosition(dim)] = loop;
 
@@ -305,12 +372,11 @@ bool Attention::matchQuotient(const Number &exponential, Number sum) {
   std::optional<Loops> loops =
       operand ? getLoops(compared->op, *operand, compared->loops)
               : std::nullopt;
-  if (!loops || loops->size() != getRank())
+  std::optional<unsigned> lacked = getLackedLoop(maximum.loops);
+  if (!loops || !lacked || !hasEachLoop(*loops))
     return false;
   masked = {operand->get(), std::move(*loops)};
-  keyLoop = 0;
-  while (llvm::is_contained(maximum.loops, keyLoop))
-    ++keyLoop;
+  keyLoop = *lacked;
 
   // The sum is of the same exponentials, over the same loop.
   auto addedOperands = matchExponential(*added);
@@ -331,7 +397,7 @@ bool Attention::matchWeights() {
   if (!number.op) {
     auto softmax = number.value.getDefiningOp<linalg::SoftmaxOp>();
     if (!softmax || softmax->getBlock() != product->getBlock() ||
-        number.loops.size() != getRank())
+        !hasEachLoop(number.loops))
       return false;
     steps.insert({softmax, name});
     keyLoop = number.loops[softmax.getDimension()];
@@ -389,6 +455,8 @@ void Attention::findProducts(const Number &tensor,
     products.push_back(tensor);
     return;
   }
+  if (std::optional<Number> source = stripReshape(tensor))
+    return findProducts(*source, products, visited);
   std::optional<Number> inside = enter(tensor);
   if (!inside)
     return;
@@ -427,6 +495,9 @@ LogicalResult Attention::matchProducts(const Number &candidate,
     reason = why.str();
     return failure();
   };
+  for (unsigned loop = 0; loop < getRank(); ++loop)
+    if (llvm::count(candidate.loops, loop) > 1)
+      return refuse("its scores have more loops than its weights");
   scores = candidate;
   scoreProduct = candidate.value.getDefiningOp<linalg::LinalgOp>();
   auto first = getProductLoops(scoreProduct, *scoreProduct.getDpsInitOperand(0),
@@ -505,8 +576,15 @@ bool Attention::addScoreSteps(Value tensor) {
     steps.insert({scoreProduct, "scores"});
     return true;
   }
-  std::optional<Number> inside = enter(
-      {tensor, Loops(cast<RankedTensorType>(tensor.getType()).getRank())});
+  Number element = {tensor,
+                    Loops(cast<RankedTensorType>(tensor.getType()).getRank())};
+  if (std::optional<Number> source = stripReshape(element)) {
+    bool found = addScoreSteps(source->value);
+    if (found)
+      steps.insert({tensor.getDefiningOp(), "masked scores"});
+    return found;
+  }
+  std::optional<Number> inside = enter(element);
   if (!inside)
     return false;
   bool found = false;
@@ -604,6 +682,9 @@ struct Attention::RegionBuilder {
         return score;
       return arith::TruncFOp::create(rewriter, loc, type, score);
     }
+    if (std::optional<Number> source = attention.stripReshape(element);
+        source && attention.steps.contains(element.value.getDefiningOp()))
+      return getElement(*source);
     std::optional<Number> inside = attention.enter(element);
     if (inside && attention.steps.contains(inside->op))
       return buildBody(*inside);

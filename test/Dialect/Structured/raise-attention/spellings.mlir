@@ -960,3 +960,78 @@ func.func @shared_values(%q: tensor<2x5x3x8xf32>, %k: tensor<7x3x8xf32>, %v: ten
       outs(%o0 : tensor<5x3x2x6xf32>) -> tensor<5x3x2x6xf32>
   return %o : tensor<5x3x2x6xf32>
 }
+
+// One query: the softmax has no loop of queries, and is between reshapes.
+
+// CHECK-LABEL: func @one_query(
+// CHECK-SAME:    %[[q:[^ ]+]]: tensor<3x1x8xf32>, %[[k:[^ ]+]]: tensor<7x3x8xf32>, %[[v:[^ ]+]]: tensor<7x3x6xf32>
+// CHECK-NOT:     linalg
+// CHECK:         structured.attention {{.+}} ins(%[[q]], %[[k]], %[[v]] : tensor<3x1x8xf32>, tensor<7x3x8xf32>, tensor<7x3x6xf32>)
+// CHECK-NEXT:    ^bb0(%[[score:.+]]: f32, %[[h:.+]]: index, %{{.+}}: index, %[[l:.+]]: index):
+// CHECK-NEXT:      %[[b:.+]] = tensor.extract %{{.+}}[%[[l]]] : tensor<7xf32>
+// CHECK-NEXT:      arith.addf %[[score]], %[[b]]
+// CHECK:           arith.cmpi ugt, %[[l]], %[[h]]
+// CHECK:         return
+func.func @one_query(%q: tensor<3x1x8xf32>, %k: tensor<7x3x8xf32>, %v: tensor<7x3x6xf32>,
+                     %bias: tensor<7xf32>) -> tensor<3x1x6xf32> {
+  %zero = arith.constant 0.0 : f32
+  %infinity = arith.constant 0xFF800000 : f32
+  %small = arith.constant -1.0 : f32
+  %s_e = tensor.empty() : tensor<3x1x7xf32>
+  %s0 = linalg.fill ins(%zero : f32) outs(%s_e : tensor<3x1x7xf32>) -> tensor<3x1x7xf32>
+  %s = linalg.contract indexing_maps = [affine_map<(h, t, l, d) -> (h, t, d)>,
+                                        affine_map<(h, t, l, d) -> (l, h, d)>,
+                                        affine_map<(h, t, l, d) -> (h, t, l)>]
+      ins(%q, %k : tensor<3x1x8xf32>, tensor<7x3x8xf32>)
+      outs(%s0 : tensor<3x1x7xf32>) -> tensor<3x1x7xf32>
+  %s1 = tensor.expand_shape %s [[0], [1], [2, 3]] output_shape [3, 1, 1, 7] : tensor<3x1x7xf32> into tensor<3x1x1x7xf32>
+  %s2 = tensor.collapse_shape %s1 [[0, 1, 2], [3]] : tensor<3x1x1x7xf32> into tensor<3x7xf32>
+  %e = tensor.empty() : tensor<3x7xf32>
+  %m = linalg.generic {indexing_maps = [#p, #k, #p], iterator_types = ["parallel", "parallel"]}
+      ins(%s2, %bias : tensor<3x7xf32>, tensor<7xf32>) outs(%e : tensor<3x7xf32>) {
+  ^bb0(%a: f32, %b: f32, %out: f32):
+    %0 = arith.addf %a, %b : f32
+    %h = linalg.index 0 : index
+    %l = linalg.index 1 : index
+    %1 = arith.cmpi ugt, %l, %h : index
+    %2 = arith.select %1, %0, %small : f32
+    linalg.yield %2 : f32
+  } -> tensor<3x7xf32>
+  %row_e = tensor.empty() : tensor<3xf32>
+  %max0 = linalg.fill ins(%infinity : f32) outs(%row_e : tensor<3xf32>) -> tensor<3xf32>
+  %max = linalg.generic {indexing_maps = [#p, #r], iterator_types = ["parallel", "reduction"]}
+      ins(%m : tensor<3x7xf32>) outs(%max0 : tensor<3xf32>) {
+  ^bb0(%a: f32, %out: f32):
+    %0 = arith.maximumf %a, %out : f32
+    linalg.yield %0 : f32
+  } -> tensor<3xf32>
+  %exp = linalg.generic {indexing_maps = [#p, #r, #p], iterator_types = ["parallel", "parallel"]}
+      ins(%m, %max : tensor<3x7xf32>, tensor<3xf32>) outs(%e : tensor<3x7xf32>) {
+  ^bb0(%a: f32, %b: f32, %out: f32):
+    %0 = arith.subf %a, %b : f32
+    %1 = math.exp %0 : f32
+    linalg.yield %1 : f32
+  } -> tensor<3x7xf32>
+  %sum0 = linalg.fill ins(%zero : f32) outs(%row_e : tensor<3xf32>) -> tensor<3xf32>
+  %sum = linalg.generic {indexing_maps = [#p, #r], iterator_types = ["parallel", "reduction"]}
+      ins(%exp : tensor<3x7xf32>) outs(%sum0 : tensor<3xf32>) {
+  ^bb0(%a: f32, %out: f32):
+    %0 = arith.addf %a, %out : f32
+    linalg.yield %0 : f32
+  } -> tensor<3xf32>
+  %w0 = linalg.generic {indexing_maps = [#p, #r, #p], iterator_types = ["parallel", "parallel"]}
+      ins(%exp, %sum : tensor<3x7xf32>, tensor<3xf32>) outs(%e : tensor<3x7xf32>) {
+  ^bb0(%a: f32, %b: f32, %out: f32):
+    %0 = arith.divf %a, %b : f32
+    linalg.yield %0 : f32
+  } -> tensor<3x7xf32>
+  %w = tensor.expand_shape %w0 [[0, 1], [2]] output_shape [3, 1, 7] : tensor<3x7xf32> into tensor<3x1x7xf32>
+  %o_e = tensor.empty() : tensor<3x1x6xf32>
+  %o0 = linalg.fill ins(%zero : f32) outs(%o_e : tensor<3x1x6xf32>) -> tensor<3x1x6xf32>
+  %o = linalg.contract indexing_maps = [affine_map<(h, t, e, l) -> (h, t, l)>,
+                                        affine_map<(h, t, e, l) -> (l, h, e)>,
+                                        affine_map<(h, t, e, l) -> (h, t, e)>]
+      ins(%w, %v : tensor<3x1x7xf32>, tensor<7x3x6xf32>)
+      outs(%o0 : tensor<3x1x6xf32>) -> tensor<3x1x6xf32>
+  return %o : tensor<3x1x6xf32>
+}
