@@ -142,3 +142,23 @@ func.func @different(%x: tensor<3x16xf32>) -> tensor<3x4xf32> {
   %y = linalg.add ins(%a, %b : tensor<3x4xf32>, tensor<3x4xf32>) outs(%e : tensor<3x4xf32>) -> tensor<3x4xf32>
   return %y : tensor<3x4xf32>
 }
+
+// -----
+
+// What is inserted into another tensor is copied in any case.
+
+// CHECK-LABEL: func.func @inserted
+// CHECK: %[[AB:.*]] = structured.linear {{.*}} -> tensor<1x8xf32>
+// CHECK: tensor.insert_slice
+func.func @inserted(%x: tensor<1x16xf32>, %c: tensor<9x4xf32>) -> (tensor<9x4xf32>, tensor<1x4xf32>) {
+  %zero = arith.constant 0.0 : f32
+  %e = tensor.empty() : tensor<1x4xf32>
+  %zeros = linalg.fill ins(%zero : f32) outs(%e : tensor<1x4xf32>) -> tensor<1x4xf32>
+  %wa = structured.parameter "a" : tensor<4x16xf32>
+  %wb = structured.parameter "b" : tensor<4x16xf32>
+  %a = structured.linear ins(%x, %wa : tensor<1x16xf32>, tensor<4x16xf32>) outs(%zeros : tensor<1x4xf32>) -> tensor<1x4xf32>
+  %b = structured.linear ins(%x, %wb : tensor<1x16xf32>, tensor<4x16xf32>) outs(%zeros : tensor<1x4xf32>) -> tensor<1x4xf32>
+  %n = tensor.insert_slice %a into %c[2, 0] [1, 4] [1, 1] : tensor<1x4xf32> into tensor<9x4xf32>
+  %y = linalg.exp ins(%b : tensor<1x4xf32>) outs(%e : tensor<1x4xf32>) -> tensor<1x4xf32>
+  return %n, %y : tensor<9x4xf32>, tensor<1x4xf32>
+}

@@ -75,6 +75,9 @@ static Operation *findCopy(Value value, llvm::SmallBitVector isFeature) {
       continue;
     if (isa<LinearOp>(user) && use.getOperandNumber() == 0)
       continue;
+    // Copies what it inserts in any case.
+    if (isa<tensor::InsertSliceOp>(user) && use.getOperandNumber() == 0)
+      continue;
     if (auto op = dyn_cast<linalg::LinalgOp>(user)) {
       if (!op.isDpsInput(&use))
         return user;
