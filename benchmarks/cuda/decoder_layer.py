@@ -15,8 +15,8 @@ Weights are random, in bf16. Each result is first compared with that of the same
 in PyTorch, in float32. Rivals: the dense layer in PyTorch, in bf16, eager ("torch")
 and with --inductor through torch.compile, both in CUDA graphs; of several tokens also
 one that is for the first tokens only and leaves out the rest of the cache ("causal"),
-where ours take any position. Theirs write the tokens into the cache; ours return a new
-one. A run reads more weights than the L2 cache has.
+where ours take any position. All write the tokens into the cache that they are given. A
+run reads more weights than the L2 cache has.
 """
 
 import argparse
@@ -96,7 +96,7 @@ class Reference:
                                             self.config.epsilon)
 
     def __call__(self, x, position, keys, values):
-        """As the entries, but the tokens are written into the cache."""
+        """As the entries."""
         import torch
         c, tokens = self.config, len(x)
         at = position + torch.arange(tokens, device=x.device)

@@ -5,6 +5,7 @@
 #include "LayerContractions.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/Dialect/Linalg/Utils/Utils.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
@@ -109,12 +110,27 @@ Value structured::getWholeBuffer(Value buffer) {
   return buffer;
 }
 
+bool structured::mayAlias(Value a, Value b) {
+  // An argument of a function that is written to is no other one's memory.
+  auto isIdentified = [](Value base) {
+    if (auto argument = dyn_cast<BlockArgument>(base))
+      return isa<func::FuncOp>(argument.getOwner()->getParentOp());
+    return isa<memref::AllocOp, memref::GetGlobalOp>(base.getDefiningOp());
+  };
+  Value baseA = getBaseBuffer(a), baseB = getBaseBuffer(b);
+  return baseA == baseB || !isIdentified(baseA) || !isIdentified(baseB);
+}
+
 bool structured::mayTouch(Operation *op, Value base) {
-  return (op->getNumRegions() != 0 && !isa<linalg::LinalgOp>(op)) ||
-         llvm::any_of(op->getOperands(), [&](Value operand) {
-           return isa<BaseMemRefType>(operand.getType()) &&
-                  getBaseBuffer(operand) == base;
-         });
+  // What a region's arguments are is among the operands.
+  WalkResult result = op->walk([&](Operation *inner) {
+    bool touches = llvm::any_of(inner->getOperands(), [&](Value operand) {
+      return isa<BaseMemRefType>(operand.getType()) &&
+             getBaseBuffer(operand) == base;
+    });
+    return touches ? WalkResult::interrupt() : WalkResult::advance();
+  });
+  return result.wasInterrupted();
 }
 
 linalg::FillOp structured::findZeroFill(Value buffer, Operation *op) {

@@ -48,6 +48,9 @@ mlir::Value getBaseBuffer(mlir::Value buffer);
 /// What `buffer` is a reshape of: all of it.
 mlir::Value getWholeBuffer(mlir::Value buffer);
 
+/// Whether two buffers of a function may be the same memory.
+bool mayAlias(mlir::Value a, mlir::Value b);
+
 /// Whether `op`, which has memory effects, may read or write the buffer `base`,
 /// which is not a view.
 bool mayTouch(mlir::Operation *op, mlir::Value base);

@@ -4,6 +4,7 @@
 
 // Linalg ops on memrefs as GPU kernels.
 
+#include "DeviceReads.h"
 #include "LayerContractions.h"
 
 #include "Structured/Conversion/Passes.h"
@@ -71,26 +72,36 @@ static bool hasWholeBytes(Type element) {
          element.getIntOrFloatBitWidth() % 8 == 0;
 }
 
-/// Whether `a` and `b` may be the same memory.
-static bool mayAlias(Value a, Value b) {
-  auto getBase = [](Value value) {
-    while (auto view = value.getDefiningOp<ViewLikeOpInterface>())
-      value = view.getViewSource();
-    return value;
-  };
-  // Arguments of a function are never written to.
-  auto isIdentified = [](Value base) {
-    if (auto argument = dyn_cast<BlockArgument>(base))
-      return isa<func::FuncOp>(argument.getOwner()->getParentOp());
-    return isa<memref::AllocOp, memref::GetGlobalOp>(base.getDefiningOp());
-  };
-  Value baseA = getBase(a), baseB = getBase(b);
-  return baseA == baseB || !isIdentified(baseA) || !isIdentified(baseB);
+/// Whether the first element of `buffer` is at a multiple of `count` elements.
+static bool startsAligned(Value buffer, int64_t count) {
+  SmallVector<int64_t> strides;
+  int64_t offset;
+  if (failed(cast<MemRefType>(buffer.getType())
+                 .getStridesAndOffset(strides, offset)))
+    return false;
+  if (!ShapedType::isDynamic(offset))
+    return offset % count == 0;
+  Operation *op = buffer.getDefiningOp();
+  if (isa_and_nonnull<memref::ExpandShapeOp, memref::CollapseShapeOp>(op))
+    return startsAligned(op->getOperand(0), count);
+  auto subview = dyn_cast_or_null<memref::SubViewOp>(op);
+  if (!subview || !startsAligned(subview.getSource(), count) ||
+      failed(subview.getSourceType().getStridesAndOffset(strides, offset)))
+    return false;
+  return llvm::all_of(
+      llvm::zip_equal(subview.getStaticOffsets(), strides), [&](auto pair) {
+        auto [index, stride] = pair;
+        return (!ShapedType::isDynamic(stride) && stride % count == 0) ||
+               (!ShapedType::isDynamic(index) &&
+                (index == 0 || (!ShapedType::isDynamic(stride) &&
+                                index * stride % count == 0)));
+      });
 }
 
-/// Whether `count` elements along the last dimension can be read with one load,
-/// from any index that is a multiple of `count` there.
-static bool isAligned(MemRefType type, int64_t count) {
+/// Whether `count` elements along the last dimension of `buffer` can be read
+/// with one load, from any index that is a multiple of `count` there.
+static bool isAligned(Value buffer, int64_t count) {
+  auto type = cast<MemRefType>(buffer.getType());
   if (count == 1)
     return true;
   if (!hasWholeBytes(type.getElementType()) || type.getRank() == 0)
@@ -102,11 +113,10 @@ static bool isAligned(MemRefType type, int64_t count) {
   int64_t offset;
   if (failed(type.getStridesAndOffset(strides, offset)) || strides.back() != 1)
     return false;
-  auto isMultiple = [&](int64_t value) {
-    return !ShapedType::isDynamic(value) && value % count == 0;
-  };
-  return isMultiple(offset) &&
-         llvm::all_of(ArrayRef(strides).drop_back(), isMultiple);
+  return startsAligned(buffer, count) &&
+         llvm::all_of(ArrayRef(strides).drop_back(), [&](int64_t stride) {
+           return !ShapedType::isDynamic(stride) && stride % count == 0;
+         });
 }
 
 /// Whether loop `dim` is the last index of an access by `map`, and is in no
@@ -146,13 +156,13 @@ static int64_t chooseLaneCount(OpView &view, unsigned dim) {
   if (ShapedType::isDynamic(size))
     return 1;
   int64_t widest = 0;
-  SmallVector<MemRefType> contiguous;
+  SmallVector<Value> contiguous;
   for (OpOperand &operand : view.op->getOpOperands()) {
     auto type = dyn_cast<MemRefType>(operand.get().getType());
     if (!type || !isLastIndex(view.map(operand), dim) ||
         !hasWholeBytes(type.getElementType()))
       continue;
-    contiguous.push_back(type);
+    contiguous.push_back(operand.get());
     widest = std::max<int64_t>(
         widest, type.getElementType().getIntOrFloatBitWidth() / 8);
   }
@@ -162,8 +172,8 @@ static int64_t chooseLaneCount(OpView &view, unsigned dim) {
   auto suits = [&](int64_t count) {
     if (size % count != 0)
       return false;
-    return llvm::all_of(
-        contiguous, [&](MemRefType type) { return isAligned(type, count); });
+    return llvm::all_of(contiguous,
+                        [&](Value buffer) { return isAligned(buffer, count); });
   };
   while (count > 1 && !suits(count))
     count /= 2;
@@ -198,7 +208,7 @@ static SmallVector<Value> loadLanes(LocBuilder &b, OpView &view,
   if (!dim || count == 1 || !map.isFunctionOfDim(*dim))
     return {memref::LoadOp::create(b, source, getIndices(b, map, ivs))};
   SmallVector<Value> lanes;
-  if (isLastIndex(map, *dim) && isAligned(type, count)) {
+  if (isLastIndex(map, *dim) && isAligned(source, count)) {
     Type element = type.getElementType();
     auto vectorType = VectorType::get({count}, element);
     Value loaded = vector::LoadOp::create(
@@ -229,7 +239,7 @@ static void storeLanes(LocBuilder &b, OpView &view, OpOperand &operand,
                             getIndices(b, map, ivs));
     return;
   }
-  if (isLastIndex(map, *dim) && isAligned(type, count)) {
+  if (isLastIndex(map, *dim) && isAligned(operand.get(), count)) {
     auto vectorType = VectorType::get({count}, type.getElementType());
     Value vector = vector::FromElementsOp::create(b, vectorType, lanes);
     vector::StoreOp::create(b, vector, operand.get(), getIndices(b, map, ivs),
@@ -262,7 +272,7 @@ static DenseMap<Operation *, Value> findLaneLoads(OpView &view, unsigned dim,
       differs.insert(inner.result_begin(), inner.result_end());
     auto load = dyn_cast<memref::LoadOp>(inner);
     if (!load || load.getIndices().empty() ||
-        !isAligned(load.getMemRefType(), count) ||
+        !isAligned(load.getMemRef(), count) ||
         llvm::any_of(load.getIndices().drop_back(),
                      [&](Value value) { return differs.contains(value); }))
       continue;
@@ -1321,6 +1331,7 @@ struct LinalgToGpu : structured::impl::LinalgToGpuBase<LinalgToGpu> {
     });
     for (Block *block : blocks)
       lowerBlock(*block);
+    getOperation()->walk([](gpu::LaunchOp launch) { sinkDeviceReads(launch); });
   }
 
 private:

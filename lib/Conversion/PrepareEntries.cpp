@@ -3,6 +3,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 
 #include "Structured/Conversion/Passes.h"
+#include "Structured/Dialect/Structured/IR/Structured.h"
 
 #include "mlir/Dialect/Bufferization/IR/BufferizableOpInterface.h"
 #include "mlir/Dialect/Bufferization/IR/Bufferization.h"
@@ -35,25 +36,49 @@ static void collectRoots(Value value, DenseSet<Value> &roots) {
         collectRoots(operand, roots);
 }
 
-/// Copies each returned tensor that may share memory with one returned before.
+/// The input that each result updates; null: none.
+static SmallVector<BlockArgument> getUpdatedInputs(func::FuncOp function) {
+  SmallVector<BlockArgument> inputs(function.getNumResults());
+  for (BlockArgument argument : function.getArguments())
+    if (auto result = function.getArgAttrOfType<IntegerAttr>(
+            argument.getArgNumber(), kUpdatedByAttrName))
+      inputs[result.getInt()] = argument;
+  return inputs;
+}
+
+/// Copies each returned tensor that may share memory with one returned before,
+/// or with an input that another one is to be written to; then writes those
+/// that update inputs there.
 static void separateResults(func::FuncOp function) {
-  function.walk([](func::ReturnOp op) {
+  SmallVector<BlockArgument> updated = getUpdatedInputs(function);
+  function.walk([&](func::ReturnOp op) {
+    OpBuilder builder(op);
     DenseSet<Value> taken;
-    for (OpOperand &operand : op->getOpOperands()) {
-      auto type = dyn_cast<RankedTensorType>(operand.get().getType());
-      if (!type)
-        continue;
+    auto separate = [&](OpOperand &operand, BlockArgument input) {
       DenseSet<Value> roots;
       collectRoots(operand.get(), roots);
-      if (llvm::any_of(roots,
-                       [&](Value root) { return taken.contains(root); })) {
-        OpBuilder builder(op);
+      roots.erase(input);
+      if (llvm::any_of(roots, [&](Value root) {
+            return taken.contains(root) || llvm::is_contained(updated, root);
+          }))
         operand.set(bufferization::AllocTensorOp::create(
-            builder, op.getLoc(), type, /*dynamicSizes=*/ValueRange(),
-            /*copy=*/operand.get()));
-      }
+            builder, op.getLoc(),
+            cast<RankedTensorType>(operand.get().getType()),
+            /*dynamicSizes=*/ValueRange(), /*copy=*/operand.get()));
       taken.insert(roots.begin(), roots.end());
-    }
+    };
+    for (auto [input, operand] : llvm::zip_equal(updated, op->getOpOperands()))
+      if (input)
+        separate(operand, input);
+    for (auto [input, operand] : llvm::zip_equal(updated, op->getOpOperands()))
+      if (!input && isa<RankedTensorType>(operand.get().getType()))
+        separate(operand, input);
+    for (auto [input, operand] : llvm::zip_equal(updated, op->getOpOperands()))
+      if (input)
+        operand.set(
+            bufferization::MaterializeInDestinationOp::create(
+                builder, op.getLoc(), input.getType(), operand.get(), input)
+                .getResult());
   });
 }
 
@@ -70,7 +95,8 @@ struct PrepareEntries : structured::impl::PrepareEntriesBase<PrepareEntries> {
         if (isa<TensorType>(type))
           function.setArgAttr(
               index, bufferization::BufferizationDialect::kWritableAttrName,
-              builder.getBoolAttr(false));
+              builder.getBoolAttr(
+                  bool(function.getArgAttr(index, kUpdatedByAttrName))));
       separateResults(function);
       ++numEntries;
     }

@@ -4,9 +4,13 @@
 
 #include "Structured/Conversion/Passes.h"
 #include "Structured/Dialect/Structured/IR/Structured.h"
+#include "Structured/Dialect/Structured/IR/Utils.h"
 
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
+#include "mlir/Dialect/Utils/ReshapeOpsUtils.h"
+#include "mlir/IR/PatternMatch.h"
+#include "mlir/Transforms/RegionUtils.h"
 
 namespace structured {
 #define GEN_PASS_DEF_WRITEINPLACE
@@ -30,6 +34,56 @@ static bool isProductOf(Value value, Operation *user) {
          linalg::isaContractionOpInterface(contraction);
 }
 
+/// The result of an elementwise op with memory of its own that only `value`, a
+/// reshape of it, is made of; null if it is none.
+static linalg::GenericOp getReshaped(Value value) {
+  while (value.hasOneUse()) {
+    Operation *op = value.getDefiningOp();
+    if (!isa_and_nonnull<tensor::ExpandShapeOp, tensor::CollapseShapeOp>(op)) {
+      auto generic = dyn_cast_or_null<linalg::GenericOp>(op);
+      if (generic && generic.getNumReductionLoops() == 0 &&
+          generic->getNumResults() == 1 &&
+          generic.getOutputs().front().getDefiningOp<tensor::EmptyOp>())
+        return generic;
+      return {};
+    }
+    value = op->getOperand(0);
+  }
+  return {};
+}
+
+/// Lets an elementwise op whose result, reshaped to fewer dimensions, is
+/// inserted into a tensor write there: into the slice, whose dimensions are
+/// split as the op has them.
+static bool writeIntoSlice(RewriterBase &rewriter, tensor::InsertSliceOp op) {
+  linalg::GenericOp producer = getReshaped(op.getSource());
+  if (!producer || producer->getBlock() != op->getBlock())
+    return false;
+  auto type = cast<RankedTensorType>(producer->getResult(0).getType());
+  RankedTensorType sourceType = op.getSourceType();
+  if (type.getRank() <= sourceType.getRank() || !type.hasStaticShape() ||
+      !sourceType.hasStaticShape())
+    return false;
+  auto groups = getReassociationIndicesForReshape(type, sourceType);
+  if (!groups || failed(moveValueDefinitions(
+                     rewriter, op->getOperands().drop_front(), producer)))
+    return false;
+  Location loc = op.getLoc();
+  rewriter.setInsertionPoint(producer);
+  Value slice = tensor::ExtractSliceOp::create(
+      rewriter, loc, sourceType, op.getDest(), op.getMixedOffsets(),
+      op.getMixedSizes(), op.getMixedStrides());
+  producer.getOutputsMutable().assign(
+      tensor::ExpandShapeOp::create(rewriter, loc, type, slice, *groups));
+  rewriter.setInsertionPoint(op);
+  llvm::SetVector<Operation *> replaced;
+  replaced.insert(op.getSource().getDefiningOp());
+  op.getSourceMutable().assign(tensor::CollapseShapeOp::create(
+      rewriter, loc, sourceType, producer->getResult(0), *groups));
+  eraseDeadOps(rewriter, std::move(replaced));
+  return true;
+}
+
 namespace {
 struct WriteInPlace : structured::impl::WriteInPlaceBase<WriteInPlace> {
   void runOnOperation() override {
@@ -50,6 +104,12 @@ struct WriteInPlace : structured::impl::WriteInPlaceBase<WriteInPlace> {
           return;
         }
     });
+    SmallVector<tensor::InsertSliceOp> inserts;
+    getOperation()->walk(
+        [&](tensor::InsertSliceOp op) { inserts.push_back(op); });
+    IRRewriter rewriter(&getContext());
+    for (tensor::InsertSliceOp op : inserts)
+      numInserts += writeIntoSlice(rewriter, op);
   }
 };
 } // namespace

@@ -87,6 +87,7 @@ void structured::buildCudaBufferPipeline(OpPassManager &pm,
   pm.addPass(createCloneFills());
   addBufferization(pm);
   pm.addPass(createConvertBufferizationToMemRefPass());
+  pm.addPass(createSinkDeviceReads());
 
   // Layers to kernels of ours where these are faster, all others and
   // contractions to library calls.
@@ -124,6 +125,8 @@ void structured::buildCudaBufferPipeline(OpPassManager &pm,
   linalg.fuse = options.fuse;
   pm.addPass(createLinalgToGpu(linalg));
   addCleanup(pm);
+  if (options.fuse)
+    pm.addPass(createMergeLaunches());
   ApproximateMathOptions math;
   math.exp = false;
   pm.addPass(createApproximateMath(math));

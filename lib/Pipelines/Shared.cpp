@@ -46,5 +46,6 @@ void structured::addBufferization(OpPassManager &pm) {
       bufferization::LayoutMapOption::IdentityLayoutMap;
   pm.addPass(bufferization::createOneShotBufferizePass(options));
   addCleanup(pm);
+  pm.addPass(createDropUpdatedResults());
   bufferization::buildBufferDeallocationPipeline(pm, {});
 }

@@ -98,7 +98,7 @@ structured::translateToLLVMIR(mlir::ModuleOp module, const CpuTarget &target,
       for (llvm::StringRef name :
            {kParameterAttrName, kPermutationAttrName, kPackingAttrName,
             kProductAttrName, kConcatenationAttrName, kConstantAttrName,
-            kInputNameAttrName})
+            kInputNameAttrName, kUpdatedByAttrName})
         function.removeArgAttr(index, name);
   mlir::registerBuiltinDialectTranslation(*module->getContext());
   mlir::registerLLVMDialectTranslation(*module->getContext());

@@ -143,6 +143,10 @@ static FailureOr<Entry> collectEntry(func::FuncOp function) {
     if (failed(describeType(function, type, "result " + Twine(index),
                             entry.outputs.emplace_back())))
       return failure();
+  for (unsigned index = 0; index < entry.inputs.size(); ++index)
+    if (auto result =
+            function.getArgAttrOfType<IntegerAttr>(index, kUpdatedByAttrName))
+      entry.outputs[result.getInt()].updates = index;
   return entry;
 }
 
@@ -168,6 +172,8 @@ static llvm::json::Array toJson(ArrayRef<EntryTensor> tensors) {
                               {"shape", llvm::json::Array(tensor.shape)}};
     if (!tensor.name.empty())
       object["name"] = tensor.name;
+    if (tensor.updates)
+      object["updates"] = *tensor.updates;
     array.push_back(std::move(object));
   }
   return array;

@@ -18,8 +18,9 @@ BLAST matrices (Lee et al., arXiv 2410.21262). The entries take
     keys      [length, kv_heads, head]  the cache
     values    [length, kv_heads, head]
 
-and return the new hidden states and the cache with the tokens' keys and values.
-`position + T` may be `length` at most.
+and return the new hidden states and the cache with the tokens' keys and values,
+which they write into the memory of the given one. `position + T` may be `length`
+at most.
 """
 
 import argparse
@@ -252,26 +253,20 @@ class _Function:
         return self.join(rotated, heads, 2, half)
 
     def cached(self, cache: str, x: str) -> str:
-        """The cache with the tokens' x at their places."""
+        """The cache with the tokens' x at their places, which are kept inside."""
         c, t = self.config, self.tokens
-        type = self.type(c.length, c.kv_heads, c.head)
         tokens = self.split(x, c.kv_heads, c.head)
-        return self.generic(
-            "l h d", "", [(cache, type, "l h d")], (self.empty(type), type, "l h d"),
-            ["%i = linalg.index 0 : index", "%h = linalg.index 1 : index",
-             "%d = linalg.index 2 : index",
-             "%zero = arith.constant 0 : index",
-             f"%last = arith.constant {t - 1} : index",
-             "%first = tensor.extract %position[%zero] : tensor<1xi64>",
-             "%base = arith.index_cast %first : i64 to index",
-             "%token = arith.subi %i, %base : index",
-             "%after = arith.cmpi sge, %token, %zero : index",
-             "%before = arith.cmpi sle, %token, %last : index",
-             "%new = arith.andi %after, %before : i1",
-             "%place = arith.select %new, %token, %zero : index",
-             f"%y = tensor.extract {tokens}[%place, %h, %d] : "
-             f"{self.type(t, c.kv_heads, c.head)}",
-             f"%r = arith.select %new, %y, %a : {c.dtype}"], "%r")
+        zero = self.value("arith.constant 0 : index")
+        largest = self.value(f"arith.constant {c.length - t} : index")
+        first = self.value(f"tensor.extract %position[{zero}] : tensor<1xi64>")
+        base = self.value(f"arith.index_cast {first} : i64 to index")
+        at_least = self.value(f"arith.maxsi {base}, {zero} : index")
+        place = self.value(f"arith.minsi {at_least}, {largest} : index")
+        return self.value(
+            f"tensor.insert_slice {tokens} into {cache}[{place}, 0, 0] "
+            f"[{t}, {c.kv_heads}, {c.head}] [1, 1, 1] : "
+            f"{self.type(t, c.kv_heads, c.head)} into "
+            f"{self.type(c.length, c.kv_heads, c.head)}")
 
     def contract(self, x: tuple[str, str, str], y: tuple[str, str, str],
                  out: tuple[str, str], dims: str) -> str:
@@ -355,10 +350,11 @@ class _Function:
         x = self.add(x, self.linear("mlp.down", self.swiglu(gate, up)))
         rows = self.type(t, c.hidden)
         cache = self.type(c.length, c.kv_heads, c.head)
-        names = [("x", rows), ("position", "tensor<1xi64>"), ("keys", cache),
-                 ("values", cache)]
-        arguments = ", ".join(f'%{n}: {type} {{structured.name = "{n}"}}'
-                              for n, type in names)
+        inputs = [("x", rows, ""), ("position", "tensor<1xi64>", ""),
+                  ("keys", cache, ", structured.updated_by = 1 : i64"),
+                  ("values", cache, ", structured.updated_by = 2 : i64")]
+        arguments = ", ".join(f'%{n}: {type} {{structured.name = "{n}"{updated}}}'
+                              for n, type, updated in inputs)
         return "\n".join(
             [f"func.func @{self.name}({arguments}) -> ({rows}, {cache}, {cache}) {{"]
             + self.lines

@@ -566,8 +566,11 @@ def PrepareEntries
   let description = [{
     Asks for a C interface (`llvm.emit_c_interface`) of each public function
     with a body, and forbids bufferization to write into its arguments
-    (`bufferization.writable = false`). A returned tensor that may share memory
-    with one returned before it is copied, so that the caller can free each.
+    (`bufferization.writable = false`), but for the inputs that the function
+    updates (`structured.updated_by`). The result that updates one is
+    materialized in it. Another returned tensor that may share memory with one
+    returned before it, or with an input that is updated, is copied, so that the
+    caller can free each.
 
     Before:
 
@@ -589,6 +592,41 @@ def PrepareEntries
     "::mlir::LLVM::LLVMDialect"
   ];
   let statistics = [Statistic<"numEntries", "num-entries", "Functions marked">];
+}
+
+def DropUpdatedResults
+    : Pass<"structured-drop-updated-results", "::mlir::ModuleOp"> {
+  let summary = "do not return what updates an input";
+  let description = [{
+    Removes from functions on memrefs the results that update inputs
+    (`structured.updated_by`), which are in those inputs' memory: the caller has
+    them there. Else the deallocation of buffers would return copies, since
+    whoever calls a function frees its results.
+
+    Before:
+
+    ```mlir
+    func.func @decode(%x: memref<4xf32>, %cache: memref<4xf32> {structured.updated_by = 1 : i64})
+        -> (memref<4xf32>, memref<4xf32>) {
+      …
+      return %y, %cache : memref<4xf32>, memref<4xf32>
+    }
+    ```
+
+    After:
+
+    ```mlir
+    func.func @decode(%x: memref<4xf32>, %cache: memref<4xf32>) -> memref<4xf32> {
+      …
+      return %y : memref<4xf32>
+    }
+    ```
+
+    The example is run in test/Conversion/DropUpdatedResults/basic.mlir. It is
+    an error if such a result is not the argument itself, or if the function is
+    called in the module.
+  }];
+  let statistics = [Statistic<"numResults", "num-results", "Results removed">];
 }
 
 def ApproximateMath : Pass<"structured-approximate-math"> {
@@ -833,6 +871,10 @@ def WriteInPlace : Pass<"structured-write-in-place"> {
     `structured-matmuls-to-cublas` can make a bias or an activation part of the
     product.
 
+    A `tensor.insert_slice` of an elementwise op's result, or of a reshape of
+    it, gets the result as it is and a reshape of the destination, and the place
+    is computed before the op: bufferization lets the op write there then.
+
     Before:
 
     ```mlir
@@ -854,7 +896,8 @@ def WriteInPlace : Pass<"structured-write-in-place"> {
     "::mlir::linalg::LinalgDialect", "::mlir::tensor::TensorDialect"
   ];
   let statistics = [
-    Statistic<"numOps", "num-ops", "Ops that write into what they read">
+    Statistic<"numOps", "num-ops", "Ops that write into what they read">,
+    Statistic<"numInserts", "num-inserts", "Results inserted as they are">
   ];
 }
 
@@ -1226,6 +1269,51 @@ def MatmulsToCublas
   ];
 }
 
+def SinkDeviceReads : Pass<"structured-sink-device-reads"> {
+  let summary = "read elements that steer an op where the op is";
+  let description = [{
+    For a GPU, whose memory the host does not read. Copies the load of an
+    element that is in front of a linalg op, a `structured.attention` or a
+    `memref.copy` which uses it, or a number or view that is computed from it:
+    to the beginning of its region, or directly before the op if it is an
+    operand. `structured-linalg-to-gpu` takes what is there into the kernel. It
+    is not copied if the element may be written to in between, or if it is one
+    of a constant.
+
+    Before:
+
+    ```mlir
+    %e = memref.load %position[%zero] : memref<1xi64>
+    %i = arith.index_cast %e : i64 to index
+    …
+    %rows = memref.subview %cache[%i, 0] [2, 8] [1, 1] : memref<16x8xf32> to memref<2x8xf32, strided<[8, 1], offset: ?>>
+    memref.copy %x, %rows : memref<2x8xf32> to memref<2x8xf32, strided<[8, 1], offset: ?>>
+    linalg.generic … {
+      %later = arith.cmpi ugt, %column, %i : index
+      …
+    }
+    ```
+
+    After:
+
+    ```mlir
+    …
+    %e = memref.load %position[%zero] : memref<1xi64>
+    %i = arith.index_cast %e : i64 to index
+    %rows = memref.subview %cache[%i, 0] [2, 8] [1, 1] : memref<16x8xf32> to memref<2x8xf32, strided<[8, 1], offset: ?>>
+    memref.copy %x, %rows : memref<2x8xf32> to memref<2x8xf32, strided<[8, 1], offset: ?>>
+    linalg.generic … {
+      %e1 = memref.load %position[%zero] : memref<1xi64>
+      %i1 = arith.index_cast %e1 : i64 to index
+      %later = arith.cmpi ugt, %column, %i1 : index
+      …
+    }
+    ```
+
+    The example is run in test/Conversion/SinkDeviceReads/basic.mlir.
+  }];
+}
+
 def LinalgToGpu : Pass<"structured-linalg-to-gpu"> {
   let summary = "lower linalg ops on memrefs to GPU kernels";
   let description = [{
@@ -1245,6 +1333,10 @@ def LinalgToGpu : Pass<"structured-linalg-to-gpu"> {
       registers from op to op, and what nobody else reads is not stored; from
       4096 rows on a row has as few threads as can hold it. What the body of an
       op loads by itself must not be what one of these ops writes.
+
+    What is computed from elements of buffers in front of an op, such as the
+    place where it writes, is computed in the kernel
+    (`structured-sink-device-reads`).
 
     Before:
 
@@ -1289,6 +1381,47 @@ def LinalgToGpu : Pass<"structured-linalg-to-gpu"> {
               "Of these, kernels with a block for each row">,
     Statistic<"numOps", "num-ops", "Linalg ops lowered">
   ];
+}
+
+def MergeLaunches : Pass<"structured-merge-launches"> {
+  let summary = "put small launches that are independent into one";
+  let description = [{
+    Replaces two `gpu.launch` by one, which has the blocks of the first and then
+    those of the second, where the second is. It is done if they have as many
+    threads a block, at most 1024 blocks each, of a number that is known, and
+    threads that have nothing to do with each other; if neither uses what the
+    other writes; and if nothing in between does, so that the first can be
+    executed later. A launch of few blocks takes longer to begin and to end than
+    to run.
+
+    Before:
+
+    ```mlir
+    gpu.launch blocks(%i, …) in (%c4, …) threads(%t, …) in (%c128, …) { "a"(%i, %t) }
+    gpu.launch blocks(%i, …) in (%c2, …) threads(%t, …) in (%c128, …) { "b"(%i, %t) }
+    ```
+
+    After:
+
+    ```mlir
+    gpu.launch blocks(%i, …) in (%c6, …) threads(%t, …) in (%c128, …) {
+      %first = arith.cmpi ult, %i, %c4 : index
+      scf.if %first {
+        "a"(%i, %t)
+      } else {
+        %j = arith.subi %i, %c4 : index
+        "b"(%j, %t)
+      }
+    }
+    ```
+
+    The example is run in test/Conversion/MergeLaunches/basic.mlir.
+  }];
+  let dependentDialects = [
+    "::mlir::arith::ArithDialect", "::mlir::gpu::GPUDialect",
+    "::mlir::scf::SCFDialect"
+  ];
+  let statistics = [Statistic<"numMerged", "num-merged", "Launches merged">];
 }
 
 def AlignSharedMemory

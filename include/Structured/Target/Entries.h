@@ -28,6 +28,8 @@ struct EntryTensor {
   std::string name;           ///< empty if it has none
   std::string dtype;          ///< "f32", "i64", …, as the runtime spells it
   std::vector<int64_t> shape; ///< -1: dynamic
+  /// Of an output: the input whose memory it is written to, if there is one.
+  std::optional<unsigned> updates;
 };
 
 /// A parameter: a tensor of the stored weights, which is the permuted or packed

@@ -142,3 +142,31 @@ func.func @body_loads(%x: memref<4x64xbf16>, %row: memref<1xi64>, %t: memref<9x6
   }
   return
 }
+
+// -----
+
+// What is computed from an element is computed in the kernel, here the place of
+// a copy. Its rows are aligned wherever they are; those of 66 elements are not.
+
+// CHECK-LABEL: func.func @place(
+// CHECK-SAME: %[[X:[a-z0-9]+]]: memref<2x64xbf16>, %[[AT:[a-z0-9]+]]: memref<1xi64>, %[[Y:[a-z0-9]+]]: memref<9x64xbf16>
+// CHECK: gpu.launch
+// CHECK: %[[E:.*]] = memref.load %[[AT]]
+// CHECK: %[[I:.*]] = arith.index_cast %[[E]]
+// CHECK: %[[ROWS:.*]] = memref.subview %[[Y]][%[[I]], 0] [2, 64]
+// CHECK: %[[V:.*]] = vector.load %[[X]][%{{.*}}] {alignment = 16 : i64} : memref<2x64xbf16>, vector<8xbf16>
+// CHECK: vector.store %{{.*}}, %[[ROWS]][%{{.*}}] {alignment = 16 : i64} : memref<2x64xbf16, strided<[64, 1], offset: ?>>, vector<8xbf16>
+// CHECK-NOT: vector.store
+// CHECK: gpu.launch
+// CHECK: memref.load %[[AT]]
+// CHECK: vector.store %{{.*}} {alignment = 4 : i64} : memref<2x64xbf16, strided<[66, 1], offset: ?>>, vector<2xbf16>
+func.func @place(%x: memref<2x64xbf16>, %at: memref<1xi64>, %y: memref<9x64xbf16>, %z: memref<9x66xbf16>) {
+  %c0 = arith.constant 0 : index
+  %e = memref.load %at[%c0] : memref<1xi64>
+  %i = arith.index_cast %e : i64 to index
+  %rows = memref.subview %y[%i, 0] [2, 64] [1, 1] : memref<9x64xbf16> to memref<2x64xbf16, strided<[64, 1], offset: ?>>
+  memref.copy %x, %rows : memref<2x64xbf16> to memref<2x64xbf16, strided<[64, 1], offset: ?>>
+  %part = memref.subview %z[%i, 2] [2, 64] [1, 1] : memref<9x66xbf16> to memref<2x64xbf16, strided<[66, 1], offset: ?>>
+  memref.copy %x, %part : memref<2x64xbf16> to memref<2x64xbf16, strided<[66, 1], offset: ?>>
+  return
+}

@@ -93,3 +93,53 @@ func.func @others(%x: tensor<4x4xf32>, %w: tensor<4x4xf32>, %zeros: tensor<4x4xf
   } -> tensor<4x4xf32>
   return %p0, %y0, %y1, %y2, %y3, %y4 : tensor<4x4xf32>, tensor<4x4xf32>, tensor<4x4xf32>, tensor<4x4xf32>, tensor<4x4xf16>, tensor<4x4xf32>
 }
+
+// -----
+
+// What is inserted is computed there: the slice's dimensions are split, and the
+// place is computed before.
+
+#all = affine_map<(i, j, k) -> (i, j, k)>
+
+// CHECK-LABEL: func.func @insert
+// CHECK-SAME: %[[X:[a-z0-9]+]]: tensor<4x2x8xf32>, %[[C:[a-z0-9]+]]: tensor<9x16xf32>, %[[AT:[a-z0-9]+]]: tensor<index>
+// CHECK: %[[I:.+]] = tensor.extract %[[AT]][]
+// CHECK: %[[S:.+]] = tensor.extract_slice %[[C]][%[[I]], 0] [4, 16] [1, 1]
+// CHECK: %[[O:.+]] = tensor.expand_shape %[[S]] {{\[\[}}0], [1, 2]]
+// CHECK: %[[Y:.+]] = linalg.generic {{.*}} outs(%[[O]] :
+// CHECK: %[[R:.+]] = tensor.collapse_shape %[[Y]] {{\[\[}}0], [1, 2]]
+// CHECK: tensor.insert_slice %[[R]] into %[[C]][%[[I]], 0] [4, 16] [1, 1]
+func.func @insert(%x: tensor<4x2x8xf32>, %c: tensor<9x16xf32>, %at: tensor<index>) -> tensor<9x16xf32> {
+  %e = tensor.empty() : tensor<4x2x8xf32>
+  %y = linalg.generic {indexing_maps = [#all, #all], iterator_types = ["parallel", "parallel", "parallel"]}
+      ins(%x : tensor<4x2x8xf32>) outs(%e : tensor<4x2x8xf32>) {
+  ^bb0(%a: f32, %o: f32):
+    %s = arith.negf %a : f32
+    linalg.yield %s : f32
+  } -> tensor<4x2x8xf32>
+  %r = tensor.collapse_shape %y [[0], [1, 2]] : tensor<4x2x8xf32> into tensor<4x16xf32>
+  %i = tensor.extract %at[] : tensor<index>
+  %n = tensor.insert_slice %r into %c[%i, 0] [4, 16] [1, 1] : tensor<4x16xf32> into tensor<9x16xf32>
+  return %n : tensor<9x16xf32>
+}
+
+// -----
+
+// It has another user.
+
+#all = affine_map<(i, j, k) -> (i, j, k)>
+
+// CHECK-LABEL: func.func @used
+// CHECK-NOT: tensor.extract_slice
+func.func @used(%x: tensor<4x2x8xf32>, %c: tensor<9x16xf32>) -> (tensor<4x2x8xf32>, tensor<9x16xf32>) {
+  %e = tensor.empty() : tensor<4x2x8xf32>
+  %y = linalg.generic {indexing_maps = [#all, #all], iterator_types = ["parallel", "parallel", "parallel"]}
+      ins(%x : tensor<4x2x8xf32>) outs(%e : tensor<4x2x8xf32>) {
+  ^bb0(%a: f32, %o: f32):
+    %s = arith.negf %a : f32
+    linalg.yield %s : f32
+  } -> tensor<4x2x8xf32>
+  %r = tensor.collapse_shape %y [[0], [1, 2]] : tensor<4x2x8xf32> into tensor<4x16xf32>
+  %n = tensor.insert_slice %r into %c[0, 0] [4, 16] [1, 1] : tensor<4x16xf32> into tensor<9x16xf32>
+  return %y, %n : tensor<4x2x8xf32>, tensor<9x16xf32>
+}

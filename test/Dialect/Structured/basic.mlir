@@ -14,9 +14,11 @@ func.func @parameter() -> (tensor<384x1536xf32>, tensor<1536x384xf32>) {
 // CHECK-LABEL: func.func @argument_attributes
 // CHECK-SAME: structured.name = "x"
 // CHECK-SAME: structured.parameter = "layer.0.weight"
+// CHECK-SAME: structured.updated_by = 0 : i64
 func.func @argument_attributes(%x: tensor<?x8xf32> {structured.name = "x"},
-    %w: tensor<12x8xf32> {structured.parameter = "layer.0.weight"}) {
-  return
+    %w: tensor<12x8xf32> {structured.parameter = "layer.0.weight"},
+    %cache: tensor<4x8xf32> {structured.updated_by = 0 : i64}) -> tensor<4x8xf32> {
+  return %cache : tensor<4x8xf32>
 }
 
 // CHECK-LABEL: func.func @linear

@@ -522,3 +522,45 @@ func.func private @concatenation(tensor<5x8xf32> {structured.concatenation = 1})
 
 // expected-error @below {{argument attribute 'structured.product' must be a #structured.blast_product}}
 func.func private @product(tensor<5x8xf32> {structured.product = 1})
+
+// -----
+
+// expected-error @+1 {{argument attribute 'structured.updated_by' of argument 0 must be the number of a result}}
+func.func @updated_by_none(%x: tensor<4xf32> {structured.updated_by = 1 : i64}) -> tensor<4xf32> {
+  return %x : tensor<4xf32>
+}
+
+// -----
+
+// expected-error @+1 {{argument attribute 'structured.updated_by' of argument 0 must be the number of a result}}
+func.func @updated_by_name(%x: tensor<4xf32> {structured.updated_by = "x"}) -> tensor<4xf32> {
+  return %x : tensor<4xf32>
+}
+
+// -----
+
+// expected-error @+1 {{argument attribute 'structured.updated_by' of argument 1 needs an argument of static shape and of the type of result 0}}
+func.func @updated_by_other(%x: tensor<4xf32>, %y: tensor<4xf16> {structured.updated_by = 0 : i64}) -> tensor<4xf32> {
+  return %x : tensor<4xf32>
+}
+
+// -----
+
+// expected-error @+1 {{argument attribute 'structured.updated_by' of argument 0 needs an argument of static shape}}
+func.func @updated_by_dynamic(%x: tensor<?xf32> {structured.updated_by = 0 : i64}) -> tensor<?xf32> {
+  return %x : tensor<?xf32>
+}
+
+// -----
+
+// expected-error @+1 {{argument attribute 'structured.updated_by' of argument 0 is on a parameter, which nothing may write to}}
+func.func @updated_parameter(%x: tensor<4xf32> {structured.parameter = "x", structured.updated_by = 0 : i64}) -> tensor<4xf32> {
+  return %x : tensor<4xf32>
+}
+
+// -----
+
+// expected-error @+1 {{argument attribute 'structured.updated_by' of argument 1 names result 0, which updates argument 0 already}}
+func.func @updated_twice(%x: tensor<4xf32> {structured.updated_by = 0 : i64}, %y: tensor<4xf32> {structured.updated_by = 0 : i64}) -> tensor<4xf32> {
+  return %x : tensor<4xf32>
+}

@@ -66,6 +66,35 @@ void StructuredDialect::initialize() {
       >();
 }
 
+/// Checks the number of the result that updates argument `index`.
+static LogicalResult verifyUpdatedBy(FunctionOpInterface function,
+                                     unsigned index, Attribute value) {
+  auto fail = [&]() {
+    return function.emitError() << "argument attribute '" << kUpdatedByAttrName
+                                << "' of argument " << index << " ";
+  };
+  auto number = dyn_cast<IntegerAttr>(value);
+  if (!number || number.getValue().isNegative() ||
+      number.getValue().uge(function.getNumResults()))
+    return fail() << "must be the number of a result";
+  unsigned result = number.getValue().getZExtValue();
+  auto type = dyn_cast<ShapedType>(function.getArgumentTypes()[index]);
+  if (!type || !type.hasStaticShape() ||
+      type != function.getResultTypes()[result])
+    return fail() << "needs an argument of static shape and of the type of "
+                     "result "
+                  << result;
+  if (function.getArgAttr(index, kParameterAttrName))
+    return fail() << "is on a parameter, which nothing may write to";
+  for (unsigned other = 0; other < index; ++other)
+    if (auto taken =
+            function.getArgAttrOfType<IntegerAttr>(other, kUpdatedByAttrName);
+        taken && taken.getValue() == number.getValue())
+      return fail() << "names result " << result << ", which updates argument "
+                    << other << " already";
+  return success();
+}
+
 LogicalResult StructuredDialect::verifyRegionArgAttribute(Operation *op,
                                                           unsigned regionIndex,
                                                           unsigned argIndex,
@@ -74,7 +103,7 @@ LogicalResult StructuredDialect::verifyRegionArgAttribute(Operation *op,
   if (attrName != kParameterAttrName && attrName != kInputNameAttrName &&
       attrName != kPermutationAttrName && attrName != kPackingAttrName &&
       attrName != kProductAttrName && attrName != kConcatenationAttrName &&
-      attrName != kConstantAttrName)
+      attrName != kConstantAttrName && attrName != kUpdatedByAttrName)
     return op->emitError() << "unknown argument attribute '" << attrName << "'";
   auto function = dyn_cast<FunctionOpInterface>(op);
   if (!function)
@@ -122,6 +151,9 @@ LogicalResult StructuredDialect::verifyRegionArgAttribute(Operation *op,
                              << "' must hold the argument's elements";
     return success();
   }
+  if (attrName == kUpdatedByAttrName)
+    return isLowered ? success()
+                     : verifyUpdatedBy(function, argIndex, attr.getValue());
   auto name = dyn_cast<StringAttr>(attr.getValue());
   if (!name || name.empty())
     return op->emitError() << "argument attribute '" << attrName

@@ -50,6 +50,10 @@ inline constexpr llvm::StringLiteral kConcatenationAttrName =
 inline constexpr llvm::StringLiteral kConstantAttrName = "structured.constant";
 /// Name of the function-argument attribute that keeps an input's name.
 inline constexpr llvm::StringLiteral kInputNameAttrName = "structured.name";
+/// Name of the function-argument attribute of an input that the function
+/// updates: the number of the result that is written into its memory.
+inline constexpr llvm::StringLiteral kUpdatedByAttrName =
+    "structured.updated_by";
 
 /// Makes the layer ops bufferizable to themselves on memrefs.
 void registerBufferizableOpInterfaceExternalModels(

@@ -35,6 +35,9 @@ def Structured_Dialect : Dialect {
     - `structured.product = #structured.blast_product<…>`, beside it: the
       argument is the dense matrix of BLAST factors.
     - `structured.name = "name"`: the model's name of an input.
+    - `structured.updated_by = 1 : i64`: the function updates the input, a
+      cache for instance: it may write into the input's memory, and result 1,
+      which is of the same type and static shape, is there when it returns.
   }];
   let useDefaultAttributePrinterParser = 1;
   let hasOperationAttrVerify = 0;
