@@ -39,7 +39,8 @@ def import_stablehlo(path: Path, directory: Path, weights: Path | None = None) -
     The entry is the public function `main`, or the only public one. Arguments are
     named after their locations: JAX's `params['fc']['kernel']` is
     `params.fc.kernel`. Those that `weights` (safetensors or .npz) has, by the same
-    name or by the end of it after a dot, become weights.
+    name or by the end of it after a dot, become weights. Those that JAX gives up
+    for a result (`jax.jit(…, donate_argnums=…)`) are updated by it.
 
     Raises StructuredError, naming the file and the argument or op, for a file that
     is no StableHLO module, dynamic shapes, a name in `weights` that fits no
@@ -64,12 +65,14 @@ def import_stablehlo(path: Path, directory: Path, weights: Path | None = None) -
         else:
             inputs.append(described)
             bindings.append({"input": name})
+    updates = _updates(entry)
     outputs = [_describe(f"output{i}", type_, path)
                for i, type_ in enumerate(entry.type.results)]
     stored += _lift_constants(entry, {weight.name for weight in stored})
     bindings += [weight.name for weight in stored[len(given):]]
     _run(_LOWER, module, path)
     _strip(module, path)
+    _mark_updates(module.body.operations[0], updates)
     text = module.operation.get_asm(enable_debug_info=True)
 
     def write(stage: Path) -> Path:
@@ -143,6 +146,30 @@ def _argument_names(entry) -> list[str]:
         name = _plain(location.name_str) if isinstance(location, ir.NameLoc) else ""
         names.append(name if name and name not in names else f"arg{index}")
     return names
+
+
+def _updates(entry) -> dict[int, int]:
+    """The result by which an argument is replaced, of those that JAX lets share
+    memory with one."""
+    from torch_mlir import ir
+    if "arg_attrs" not in entry.attributes:
+        return {}
+    return {index: ir.IntegerAttr(attributes["tf.aliasing_output"]).value
+            for index, attributes in enumerate(entry.arg_attrs)
+            if "tf.aliasing_output" in attributes}
+
+
+def _mark_updates(entry, updates: dict[int, int]) -> None:
+    """Notes them as attributes of the arguments, which have none."""
+    from torch_mlir import ir
+    if not updates:
+        return
+    with entry.context:
+        i64 = ir.IntegerType.get_signless(64)
+        entry.arg_attrs = ir.ArrayAttr.get([
+            ir.DictAttr.get({"structured.updated_by": ir.IntegerAttr.get(i64, updates[index])}
+                            if index in updates else {})
+            for index in range(len(entry.arguments))])
 
 
 def _plain(name: str) -> str:

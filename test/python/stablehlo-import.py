@@ -132,6 +132,32 @@ class StableHlo(unittest.TestCase):
         self.assertEqual([i["name"] for i in model.inputs],
                          ["params.fc.bias", "params.fc.kernel", "params.out.kernel", "x"])
 
+    def test_argument_that_is_updated(self):
+        self.path.write_text("""
+func.func public @main(%x: tensor<2x3xf32>, %at: tensor<i32>, %w: tensor<3xf32>,
+                       %cache: tensor<9x3xf32> {tf.aliasing_output = 1 : i32})
+    -> (tensor<9x3xf32>, tensor<9x3xf32>) {
+  %zero = stablehlo.constant dense<0> : tensor<i32>
+  %0 = stablehlo.dynamic_update_slice %cache, %x, %at, %zero
+      : (tensor<9x3xf32>, tensor<2x3xf32>, tensor<i32>, tensor<i32>) -> tensor<9x3xf32>
+  %1 = stablehlo.add %0, %0 : tensor<9x3xf32>
+  return %1, %0 : tensor<9x3xf32>, tensor<9x3xf32>
+}""")
+        safetensors.numpy.save_file({"arg2": np.ones(3, np.float32)}, self.weights)
+        model = import_model(self.path, self.out, self.weights)
+        raised, module = self.directory / "raised.mlir", self.directory / "model.so"
+        tools.run("structured-opt", str(model.mlir), "--structured-raise-linear", "-o", str(raised))
+        tools.run("structured-compile", str(raised), f"--weights={model.weights}",
+                  "-o", str(module))
+        x, cache = (RANDOM.standard_normal(s).astype(np.float32) for s in ((2, 3), (9, 3)))
+        expected = cache.copy()
+        expected[7:] = x
+        # A place beyond the last one is the last one.
+        twice, updated = runtime.Module.load(module)(x, np.array(8, np.int32), cache)
+        self.assertIs(updated, cache)
+        np.testing.assert_array_equal(cache, expected)
+        np.testing.assert_array_equal(twice, 2 * expected)
+
     def test_weights_that_do_not_fit(self):
         for weights, message in (
                 ({"head": np.zeros(3, np.float32)}, "'head' fits none of the arguments"),
