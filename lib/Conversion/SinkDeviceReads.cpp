@@ -61,15 +61,21 @@ public:
   }
 
 private:
+  /// Whether `value` is computed from a load that can be moved.
   bool needsRead(Value value) {
     Operation *source = value.getDefiningOp();
     if (!source || source->getNumRegions() != 0)
       return false;
-    if (auto load = dyn_cast<memref::LoadOp>(source))
-      return canMove(load);
-    return isMemoryEffectFree(source) &&
-           llvm::any_of(source->getOperands(),
-                        [&](Value operand) { return needsRead(operand); });
+    if (auto it = known.find(source); it != known.end())
+      return it->second;
+    auto load = dyn_cast<memref::LoadOp>(source);
+    bool result =
+        load ? canMove(load)
+             : isMemoryEffectFree(source) &&
+                   llvm::any_of(source->getOperands(), [&](Value operand) {
+                     return needsRead(operand);
+                   });
+    return known[source] = result;
   }
 
   /// Whether `load` would read the same in the op.
@@ -98,6 +104,7 @@ private:
   }
 
   Operation *op;
+  llvm::DenseMap<Operation *, bool> known;
 };
 
 struct SinkDeviceReads
