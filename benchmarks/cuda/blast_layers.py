@@ -11,8 +11,8 @@ compiles; the directory can then be taken to a machine that has a GPU, PyTorch
 and the runtime but no compiler, and run there with --run-only.
 
 Each call is the replay of a CUDA graph, of one layer or, with --chain, of several,
-as in a model: applied in turn if they are square, else all to the same input; times
-are per layer. Weights, inputs and outputs are
+as in a model: applied in turn if they are square, else all to the same input. With
+--siblings so many of them have one input, as q, k and v have. Times are per layer. Weights, inputs and outputs are
 rotated among as many sets as make them larger than the L2 cache. Each result is
 first compared with the float32 product of the same factors.
 
@@ -44,9 +44,7 @@ L2_BYTES = 60 << 20
 def model(cell: dict) -> str:
     """The IR of a cell's layers."""
     x, y = (f"tensor<{cell['T']}x{cell[size]}xbf16>" for size in "nm")
-    results = [f"y{index}" for index in range(cell["chain"])]
-    if is_in_turn(cell):
-        results = results[-1:]
+    results = [f"y{index}" for index in get_results(cell)]
     types = ", ".join(y for _ in results)
     parameters = {name: f"tensor<{'x'.join(map(str, shape))}xbf16>"
                   for name, shape in shapes(cell).items()}
@@ -63,7 +61,7 @@ def model(cell: dict) -> str:
         operands = ", ".join([operand, *(f"%{name}" for name in factors)])
         lines.append(f"  %y{index} = structured.{op} ins({operands} : {operand_types}) "
                      f"outs(%init : {y}) -> {y}")
-        if is_in_turn(cell):
+        if is_last_sibling(cell, index):
             operand = f"%y{index}"
     names = ", ".join(f"%{name}" for name in results)
     return "\n".join([*lines, f"  return {names} : {types}", "}"]) + "\n"
@@ -72,6 +70,17 @@ def model(cell: dict) -> str:
 def is_in_turn(cell: dict) -> bool:
     """Whether a cell's layers are applied to each other's results."""
     return cell["m"] == cell["n"]
+
+
+def is_last_sibling(cell: dict, index: int) -> bool:
+    """Whether the next layer is applied to this one's result."""
+    return is_in_turn(cell) and (index + 1) % cell["siblings"] == 0
+
+
+def get_results(cell: dict) -> range:
+    """The layers whose results nothing else uses."""
+    is_chain = is_in_turn(cell) and cell["siblings"] == 1
+    return range(cell["chain"] - 1 if is_chain else 0, cell["chain"])
 
 
 def layer_shapes(cell: dict) -> dict[str, tuple[int, ...]]:
@@ -96,7 +105,10 @@ def make_cells(options: argparse.Namespace) -> list[dict]:
                                                            options.kernels)]
     for cell in cells:
         cell["chain"] = options.chain
+        cell["siblings"] = options.siblings
         cell["name"] = "T{T}-{m}x{n}-b{b}-r{r}-{chain}-{kernel}".format(**cell)
+        if options.siblings > 1:
+            cell["name"] += f"-s{options.siblings}"
     return cells
 
 
@@ -148,9 +160,9 @@ class Layer:
         for index in range(self.cell["chain"]):
             results.append(layer(x, *(weights[f"{name}{index}"]
                                       for name in layer_shapes(self.cell))))
-            if is_in_turn(self.cell):
+            if is_last_sibling(self.cell, index):
                 x = results[-1]
-        return results[-1:] if is_in_turn(self.cell) else results
+        return [results[index] for index in get_results(self.cell)]
 
     def reference(self, index: int) -> list:
         """In float32, from the rounded factors."""
@@ -175,11 +187,13 @@ class Layer:
         return result
 
     def stream(self):
-        """Reads as many bytes as each of the layers has, other ones for each set."""
+        """Reads as many bytes as each of the layers has, or the siblings together, other
+        ones for each set."""
         import torch
-        words = sum(map(math.prod, layer_shapes(self.cell).values())) // 2
+        siblings = self.cell["siblings"]
+        words = siblings * sum(map(math.prod, layer_shapes(self.cell).values())) // 2
         buffers = [[torch.randint(1 << 30, (words,), dtype=torch.int32, device="cuda")
-                    for _ in range(self.cell["chain"])] for _ in self.sets]
+                    for _ in range(self.cell["chain"] // siblings)] for _ in self.sets]
         read = make_stream(words)
 
         def apply(i):
@@ -342,6 +356,8 @@ def main() -> int:
     parser.add_argument("--keep", type=float, nargs="+", default=[0.5])
     parser.add_argument("--chain", type=int, default=1,
                         help="layers of a module, applied in turn if they are square")
+    parser.add_argument("--siblings", type=int, default=1,
+                        help="of these, layers that are applied to the same input")
     parser.add_argument("--repeat", type=int, default=7)
     parser.add_argument("--eager", action="store_true", help="time PyTorch's operations too")
     parser.add_argument("--inductor", action="store_true", help="time torch.compile too")
@@ -350,6 +366,8 @@ def main() -> int:
     parser.add_argument("--stream", action="store_true",
                         help="time reading as many bytes as the factors have")
     options = parser.parse_args()
+    if options.siblings < 1 or options.chain % options.siblings:
+        parser.error("--chain is not a multiple of --siblings")
     options.out.mkdir(parents=True, exist_ok=True)
     cells = make_cells(options)
     if not options.run_only:

@@ -96,9 +96,12 @@ struct BlastToHopper : structured::impl::BlastToHopperBase<BlastToHopper> {
       }
       table = std::move(*loaded);
     }
-    SmallVector<BlastMatmulOp> layers;
+    layers.clear();
     getOperation().walk([&](BlastMatmulOp op) { layers.push_back(op); });
-    for (BlastMatmulOp op : layers) {
+    for (size_t i = 0; i < layers.size(); ++i) {
+      BlastMatmulOp op = layers[i];
+      if (!op) // a sibling of one before
+        continue;
       std::string reason = getReason(op);
       if (reason.empty())
         reason = lower(op);
@@ -236,9 +239,60 @@ private:
     return std::nullopt;
   }
 
-  /// Lowers a layer for few tokens to one kernel, or says why it is left.
+  /// Whether nothing uses `buffer`, or a view of it, up to `end` but that op
+  /// and the fill before it.
+  static bool isUnusedBefore(Operation *end, Value buffer, Operation *fill) {
+    return llvm::all_of(buffer.getUsers(), [&](Operation *user) {
+      Operation *place = end->getBlock()->findAncestorOpInBlock(*user);
+      if (!place)
+        return false;
+      if (place == end || place == fill || end->isBeforeInBlock(place))
+        return true;
+      return isa<ViewLikeOpInterface>(user) &&
+             isUnusedBefore(end, user->getResult(0), fill);
+    });
+  }
+
+  /// Whether `other`, which is behind `op`, can be computed together with it:
+  /// it is of the same problem and input, and its result's memory is free
+  /// before.
+  bool isSibling(BlastMatmulOp op, BlastMatmulOp other) {
+    if (other.getInput() != op.getInput() ||
+        other->getOperandTypes() != op->getOperandTypes() ||
+        !getReason(other).empty() || !isParameter(other.getVt()) ||
+        !isParameter(other.getS()) || !isParameter(other.getU()))
+      return false;
+    auto alloc = other.getInit().getDefiningOp<memref::AllocOp>();
+    linalg::FillOp fill = findZeroFill(other.getInit(), other);
+    return alloc && alloc->getBlock() == op->getBlock() &&
+           alloc->getNumOperands() == 0 && fill &&
+           isUnusedBefore(other, alloc, fill);
+  }
+
+  /// The layers behind `op` that are computed together with it.
+  SmallVector<BlastMatmulOp> findSiblings(BlastMatmulOp op,
+                                          const BlastProblem &problem,
+                                          BlastDecodeSchedule schedule) {
+    SmallVector<BlastMatmulOp> siblings;
+    for (Operation *next = op->getNextNode();
+         next && schedule.layers < maxSiblings; next = next->getNextNode()) {
+      if (auto other = dyn_cast<BlastMatmulOp>(next))
+        if (isSibling(op, other)) {
+          ++schedule.layers;
+          if (checkBlastDecode(problem, schedule))
+            break;
+          siblings.push_back(other);
+        }
+      if (mayWrite(next, op.getInput()))
+        break;
+    }
+    return siblings;
+  }
+
+  /// Lowers a layer for few tokens to one kernel, if possible with others of
+  /// the same input, or says why it is left.
   std::string lowerDecode(BlastMatmulOp op, const BlastProblem &problem,
-                          const BlastDecodeSchedule &schedule) {
+                          BlastDecodeSchedule schedule) {
     if (std::optional<std::string> reason = checkBlastDecode(problem, schedule))
       return *reason;
     if (getElementTypeOrSelf(op.getInit()) != problem.elementType)
@@ -248,8 +302,26 @@ private:
     // The kernel reads Vt, S and U while the kernel before it may still run.
     bool isProgrammatic = isParameter(op.getVt()) && isParameter(op.getS()) &&
                           isParameter(op.getU());
-    SmallVector<Value> operands{op.getInput(), op.getVt(), op.getS(), op.getU(),
-                                op.getInit()};
+    SmallVector<BlastMatmulOp> siblings;
+    if (isProgrammatic)
+      siblings = findSiblings(op, problem, schedule);
+    SmallVector<Value> operands{op.getInput()};
+    auto addOperands = [&](BlastMatmulOp layer) {
+      operands.append(
+          {layer.getVt(), layer.getS(), layer.getU(), layer.getInit()});
+    };
+    addOperands(op);
+    for (BlastMatmulOp sibling : siblings) {
+      addOperands(sibling);
+      takeZeroFill(sibling.getInit(), sibling);
+      Operation *alloc = sibling.getInit().getDefiningOp();
+      if (op->isBeforeInBlock(alloc))
+        alloc->moveBefore(op);
+      *llvm::find(layers, sibling) = BlastMatmulOp();
+      sibling.erase();
+      ++numLayers;
+    }
+    schedule.layers += siblings.size();
     LocBuilder b(op.getLoc(), op);
     functions.call(b,
                    isProgrammatic ? StringRef(kDecode) : "blast_decode_in_turn",
@@ -260,7 +332,7 @@ private:
     return "";
   }
 
-  /// A function of X, Vt, S, U and O.
+  /// A function of X and, for each layer, Vt, S, U and O.
   func::FuncOp launchDecode(BlastMatmulOp op, const BlastProblem &problem,
                             const BlastDecodeSchedule &schedule,
                             ValueRange operands, StringRef functionName,
@@ -468,5 +540,7 @@ private:
 
   LaunchFunctions functions;
   std::optional<LayerCosts> table;
+  /// All layers; null: lowered with one before.
+  SmallVector<BlastMatmulOp> layers;
 };
 } // namespace

@@ -133,6 +133,18 @@ bool structured::mayTouch(Operation *op, Value base) {
   return result.wasInterrupted();
 }
 
+bool structured::mayWrite(Operation *op, Value buffer) {
+  WalkResult result = op->walk([&](Operation *inner) {
+    for (Value operand : inner->getOperands())
+      if (isa<MemRefType>(operand.getType()) && mayAlias(operand, buffer) &&
+          (!isa<MemoryEffectOpInterface>(inner) ||
+           hasEffect<MemoryEffects::Write>(inner, operand)))
+        return WalkResult::interrupt();
+    return WalkResult::advance();
+  });
+  return result.wasInterrupted();
+}
+
 linalg::FillOp structured::findZeroFill(Value buffer, Operation *op) {
   Value base = getBaseBuffer(buffer);
   if (!base.getDefiningOp<memref::AllocOp>())

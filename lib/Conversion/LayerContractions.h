@@ -55,6 +55,9 @@ bool mayAlias(mlir::Value a, mlir::Value b);
 /// which is not a view.
 bool mayTouch(mlir::Operation *op, mlir::Value base);
 
+/// Whether `op`, or an op inside it, may write to `buffer`.
+bool mayWrite(mlir::Operation *op, mlir::Value buffer);
+
 /// The fill with zeros of `buffer`, if nothing else has written it since it was
 /// allocated or last read, before `op`.
 mlir::linalg::FillOp findZeroFill(mlir::Value buffer, mlir::Operation *op);

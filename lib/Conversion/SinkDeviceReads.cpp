@@ -21,19 +21,6 @@ namespace structured {
 using namespace mlir;
 using namespace structured;
 
-/// Whether `op` or one inside it may write to `buffer`.
-static bool mayWrite(Operation *op, Value buffer) {
-  WalkResult result = op->walk([&](Operation *inner) {
-    for (Value operand : inner->getOperands())
-      if (isa<MemRefType>(operand.getType()) && mayAlias(operand, buffer) &&
-          (!isa<MemoryEffectOpInterface>(inner) ||
-           hasEffect<MemoryEffects::Write>(inner, operand)))
-        return WalkResult::interrupt();
-    return WalkResult::advance();
-  });
-  return result.wasInterrupted();
-}
-
 namespace {
 /// Values that one op uses and that are computed from device memory.
 class DeviceReads {

@@ -65,6 +65,9 @@ static constexpr int64_t kRegisterBudget = 88;
 /// and if not.
 static constexpr int64_t kMaxInputWindow = 8;
 static constexpr int64_t kInputWindow = 4;
+/// Most shared memory of a block of one of several layers: what is in flight
+/// needs room in the L1 cache.
+static constexpr int64_t kMaxSiblingShared = 128 << 10;
 /// The most lanes that share a sum of the mix.
 static constexpr int64_t kMaxMixLanes = 16;
 
@@ -118,7 +121,7 @@ DecodeShape::DecodeShape(const BlastProblem &problem,
                          const BlastDecodeSchedule &schedule)
     : p(problem.m / problem.bOut), q(problem.n / problem.bIn),
       tokens(schedule.tokens), tokenSets(divideCeil(tokens, kOctet)) {
-  int64_t processors = schedule.multiprocessors;
+  int64_t processors = schedule.multiprocessors / schedule.layers;
   ranks = 2 * divideCeil(problem.rank, 2 * processors);
   rankGroups = divideCeil(ranks, kOctet);
   slicesPerColumn = std::max<int64_t>(kWarps / problem.bIn, 1);
@@ -157,7 +160,7 @@ DecodeShape::DecodeShape(const BlastProblem &problem,
       productOffset + alignTo(slices * sliceStride * kWordBytes, 128);
   sharedBytes = partialOffset + kWarps * tokens * tiles * kTile * kWordBytes;
   counterOffset = problem.bOut * tokens * problem.rank * kExchangeBytes;
-  scratchBytes = counterOffset + blocks * kWordBytes;
+  scratchBytes = alignTo(counterOffset + blocks * kWordBytes, 128);
 }
 
 std::optional<std::string>
@@ -167,7 +170,8 @@ structured::checkBlastDecode(const BlastProblem &problem,
   if (!problem.elementType.isF16() && !problem.elementType.isBF16())
     return "its element type is neither f16 nor bf16";
   if (problem.m < 1 || problem.n < 1 || problem.bOut < 1 || problem.bIn < 1 ||
-      problem.rank < 1 || schedule.multiprocessors < 1)
+      problem.rank < 1 || schedule.layers < 1 ||
+      schedule.multiprocessors < schedule.layers)
     return "a size is not positive";
   if (problem.m % problem.bOut || problem.n % problem.bIn)
     return "its sizes " + text(problem.m) + " and " + text(problem.n) +
@@ -180,9 +184,10 @@ structured::checkBlastDecode(const BlastProblem &problem,
   if (schedule.tokens < 1 || schedule.tokens > kMaxDecodeTokens)
     return "it is for 1 to " + text(kMaxDecodeTokens) + " tokens, not " +
            text(schedule.tokens);
-  if (problem.bOut > schedule.multiprocessors)
+  int64_t processors = schedule.multiprocessors / schedule.layers;
+  if (problem.bOut > processors)
     return "it has " + text(problem.bOut) + " block rows, more than the " +
-           text(schedule.multiprocessors) + " multiprocessors";
+           text(processors) + " multiprocessors";
   // Offsets in a tensor are 32-bit numbers.
   int64_t largest =
       std::max({problem.n * problem.rank, problem.m * problem.rank,
@@ -198,17 +203,20 @@ structured::checkBlastDecode(const BlastProblem &problem,
     return "it takes " + text(shape.sharedBytes) +
            " bytes of shared memory, of which there are " +
            text(kHopperSharedMemory);
+  if (schedule.layers > 1 && shape.sharedBytes > kMaxSiblingShared)
+    return "beside others it takes " + text(shape.sharedBytes) +
+           " bytes of shared memory, which leave too little L1 cache";
   return std::nullopt;
 }
 
 int64_t structured::getBlastDecodeBlocks(const BlastProblem &problem,
                                          const BlastDecodeSchedule &schedule) {
-  return DecodeShape(problem, schedule).blocks;
+  return DecodeShape(problem, schedule).blocks * schedule.layers;
 }
 
 int64_t structured::getBlastDecodeScratch(const BlastProblem &problem,
                                           const BlastDecodeSchedule &schedule) {
-  return DecodeShape(problem, schedule).scratchBytes;
+  return DecodeShape(problem, schedule).scratchBytes * schedule.layers;
 }
 
 namespace {
@@ -256,9 +264,9 @@ class DecodeBuilder {
 public:
   DecodeBuilder(gpu::GPUModuleOp module, const BlastProblem &problem,
                 const BlastDecodeSchedule &schedule)
-      : module(module), problem(problem), shape(problem, schedule),
-        b(module.getLoc(), module.getContext()), weights(b, /*invariant=*/true),
-        inputs(b, /*invariant=*/false) {}
+      : module(module), problem(problem), layers(schedule.layers),
+        shape(problem, schedule), b(module.getLoc(), module.getContext()),
+        weights(b, /*invariant=*/true), inputs(b, /*invariant=*/false) {}
 
   Kernel build(StringRef name);
 
@@ -290,6 +298,7 @@ private:
 
   gpu::GPUModuleOp module;
   const BlastProblem &problem;
+  int64_t layers;
   DecodeShape shape;
   HopperBuilder b;
   LoadStream weights, inputs;
@@ -297,6 +306,8 @@ private:
   // Arguments.
   Value x, vt, s, u, o, scratch;
   Value shared;
+  /// The thread block among those of its layer.
+  Value block;
   Value thread, warp, lane;
   /// The lane's row (or token) of an operand, and where the elements that it
   /// loads begin in a chunk.
@@ -319,14 +330,26 @@ Kernel DecodeBuilder::build(StringRef name) {
 
   constexpr unsigned globalSpace = 1;
   LLVM::LLVMFuncOp function = createKernel(
-      b, module, name, SmallVector<Type>(6, b.getPointerType(globalSpace)),
+      b, module, name,
+      SmallVector<Type>(2 + 4 * layers, b.getPointerType(globalSpace)),
       kThreads);
   x = function.getArgument(0);
-  vt = function.getArgument(1);
-  s = function.getArgument(2);
-  u = function.getArgument(3);
-  o = function.getArgument(4);
-  scratch = function.getArgument(5);
+  block = b.blockIdx();
+  scratch = function.getArgument(1 + 4 * layers);
+  std::array<Value *, 4> pointers = {&vt, &s, &u, &o};
+  for (auto [i, pointer] : llvm::enumerate(pointers))
+    *pointer = function.getArgument(1 + i);
+  if (layers > 1) {
+    Value layer = b.div(block, shape.blocks);
+    block = b.sub(block, b.mul(layer, shape.blocks));
+    scratch = at(scratch, layer, shape.scratchBytes);
+    for (int64_t other = 1; other < layers; ++other) {
+      Value isOther = b.isEqual(layer, other);
+      for (auto [i, pointer] : llvm::enumerate(pointers))
+        *pointer = b.select(isOther, function.getArgument(1 + 4 * other + i),
+                            *pointer);
+    }
+  }
 
   shared = getSharedMemory(b, module);
   locate();
@@ -339,8 +362,7 @@ Kernel DecodeBuilder::build(StringRef name) {
   // What earlier kernels wrote is read from here on. The loads of U come after
   // those of X, which are needed sooner.
   b.waitForPrerequisiteGrids();
-  counter =
-      at(b.offset(scratch, shape.counterOffset), b.blockIdx(), kWordBytes);
+  counter = at(b.offset(scratch, shape.counterOffset), block, kWordBytes);
   epoch = b.add(b.load(b.getI32Type(), counter), 1);
   inputs.refill(shape.inputWindow);
   weights.refill(shape.window);
@@ -365,7 +387,6 @@ void DecodeBuilder::locate() {
   laneRow = b.div(lane, 4);
   laneElement = b.mul(b.rem(lane, 4), kLaneElements);
 
-  Value block = b.blockIdx();
   firstRank = b.mul(block, shape.ranks);
   // Blocks that have ranks only take part in the last product, without rows.
   blockRow = b.min(b.div(block, shape.blocksPerRow), b.i32(problem.bOut - 1));

@@ -36,7 +36,7 @@ unless their sizes follow. Attention by the features of queries and of values.
 # WHOLE: {{^}}10{{$}}
 # MIX: {{^}}12{{$}}
 # EXCHANGE: {{^}}14{{$}}
-# DECODE: {{^}}14{{$}}
+# DECODE: {{^}}20{{$}}
 # GBLR: {{^}}8{{$}}
 # ATTENTION: {{^}}24{{$}}
 # CUBIN: Machine: {{.*}}(0xBE)
@@ -56,6 +56,9 @@ EXCHANGE = [(16, 16, 992, 4096, 32, 256), (16, 16, 992, 1024, 32, 256), (16, 16,
             (3, 5, 8, 300, 32, 136)]
 DECODE = [(1, 1, 8, 1), (2, 2, 1024, 1), (16, 16, 1024, 1), (16, 16, 1024, 4), (3, 5, 88, 7),
           (16, 16, 1000, 16), (64, 48, 512, 9)]
+
+#: Layers of one input, and the sizes of each.
+SIBLINGS = [(3, 4, 1008, 1), (2, 4, 1008, 4), (3, 2, 304, 16)]
 
 FEATURES = [(128, 128), (64, 64), (80, 24)]
 #: What becomes of a score %s; `seen` is whether the query sees the key.
@@ -108,6 +111,22 @@ def layer(name, dtype, b_out, b_in, rank, tokens, rows=32, columns=64):
 """
 
 
+def siblings(name, dtype, count, b, r, tokens):
+    x, u, s, vt = (f"tensor<{shape}x{dtype}>" for shape in (
+        f"{tokens}x{b * 1024}", f"{b}x1024x{r}", f"{b}x{b}x{r}", f"{b}x{r}x1024"))
+    lines = [f"func.func @{name}(%x: {x}) -> ({', '.join([x] * count)}) {{",
+             f"  %zero = arith.constant 0.0 : {dtype}"]
+    for i in range(count):
+        lines += [f'  %{factor}{i} = structured.parameter "{name}.{i}.{factor}" : {shape}'
+                  for factor, shape in (("u", u), ("s", s), ("vt", vt))]
+        lines += [f"  %e{i} = tensor.empty() : {x}",
+                  f"  %z{i} = linalg.fill ins(%zero : {dtype}) outs(%e{i} : {x}) -> {x}",
+                  f"  %y{i} = structured.blast.matmul ins(%x, %u{i}, %s{i}, %vt{i} : "
+                  f"{x}, {u}, {s}, {vt}) outs(%z{i} : {x}) -> {x}"]
+    results = ", ".join(f"%y{i}" for i in range(count))
+    return "\n".join([*lines, f"  return {results} : {', '.join([x] * count)}", "}", ""])
+
+
 kind = "".join(sys.argv[1:])
 for dtype in ("bf16", "f16"):
     if kind == "attention":
@@ -120,6 +139,8 @@ for dtype in ("bf16", "f16"):
         print(layer(f"{dtype}_{index}", dtype, *sizes))
     if kind:
         continue
+    for index, sizes in enumerate(SIBLINGS):
+        print(siblings(f"siblings_{dtype}_{index}", dtype, *sizes))
     # A product with a BSR matrix, and both of a layer in one kernel: the last
     # adds to zeros or to an argument.
     x, y = f"tensor<2048x72x{dtype}>", f"tensor<2048x200x{dtype}>"

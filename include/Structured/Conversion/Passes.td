@@ -927,7 +927,9 @@ def BlastToHopper : Pass<"structured-blast-to-hopper", "::mlir::ModuleOp"> {
     one kernel (Structured/Kernels/BlastDecode.h) whose blocks wait for each
     other: the runtime is asked for the memory in which they exchange Z. If the
     factors are parameters the kernel is launched programmatically: it reads
-    them while the kernel before it is still running.
+    them while the kernel before it is still running. Up to `max-siblings` such
+    layers of the same sizes and input become one, where the first is, if their
+    results' memory is free before: each gets a share of the multiprocessors.
 
     Before:
 
@@ -1020,6 +1022,8 @@ def BlastToHopper : Pass<"structured-blast-to-hopper", "::mlir::ModuleOp"> {
            "apply">,
     Option<"maxDecodeTokens", "max-decode-tokens", "int64_t", /*default=*/"16",
            "Tokens up to which one kernel computes the layer, at most 16">,
+    Option<"maxSiblings", "max-siblings", "int64_t", /*default=*/"3",
+           "Most layers of few tokens that one kernel computes">,
     Option<"costs", "costs", "std::string", /*default=*/"\"\"",
            "Table of measured times by which layers of more tokens get the "
            "fastest kernels, or none, instead of by `min-tokens`, "

@@ -29,6 +29,9 @@ struct BlastDecodeSchedule {
   int64_t tokens = 1;
   /// Multiprocessors, and so the most thread blocks that run at the same time.
   int64_t multiprocessors = 132;
+  /// Layers of the same problem and input, each of which gets an equal share of
+  /// the multiprocessors.
+  int64_t layers = 1;
 };
 
 /// Why the kernel cannot be built; nullopt if it can. Block and rank sizes must
@@ -50,9 +53,9 @@ int64_t getBlastDecodeScratch(const BlastProblem &problem,
 /// `checkBlastDecode` must have passed. Sums are in f32, Z is rounded to the
 /// element type, Y is not.
 ///
-/// Arguments: pointers to X [tokens, n], Vt [b_in, r, q], S [b_out, b_in, r],
-/// U [b_out, p, r], O [tokens, m] and the scratch memory, all contiguous and
-/// aligned to 16 bytes.
+/// Arguments: pointers to X [tokens, n], for each layer Vt [b_in, r, q],
+/// S [b_out, b_in, r], U [b_out, p, r] and O [tokens, m], and the scratch
+/// memory, all contiguous and aligned to 16 bytes.
 ///
 /// The scratch memory must be zero before the first launch. Launches leave in
 /// it what the next one needs, so that neither arguments nor memory have to

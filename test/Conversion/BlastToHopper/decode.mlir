@@ -98,3 +98,93 @@ func.func @low_rank(%x: memref<1x768xbf16>,
       outs(%y : memref<1x3072xbf16>)
   return %y : memref<1x3072xbf16>
 }
+
+// -----
+
+// Layers of the same sizes and input are one kernel, where the first is: up to three, if their results are of memory
+// that is free then. Of those behind, the fourth is a kernel of its own, the memory of the next one's result is in use
+// before, and the last is of another input.
+
+// CHECK-LABEL: func.func @siblings(
+// CHECK-SAME: %[[X:[a-z0-9]+]]: memref<4x256xbf16>, %[[X1:[a-z0-9]+]]: memref<4x256xbf16>, %[[U:[a-z0-9]+]]: {{.*}}, %[[S:[a-z0-9]+]]: {{.*}}, %[[VT:[a-z0-9]+]]: memref<2x64x128xbf16> {{{.*}}})
+// CHECK: %[[A:.*]] = memref.alloc()
+// CHECK: %[[B:.*]] = memref.alloc()
+// CHECK: %[[C:.*]] = memref.alloc()
+// CHECK: call @blast_decode(%[[X]], %[[VT]], %[[S]], %[[U]], %[[A]], %[[VT]], %[[S]], %[[U]], %[[B]], %[[VT]], %[[S]], %[[U]], %[[C]])
+// CHECK: linalg.exp ins(%[[A]]
+// CHECK: %[[D:.*]] = memref.alloc()
+// CHECK: call @blast_decode_0(%[[X]], %[[VT]], %[[S]], %[[U]], %[[D]])
+// CHECK: linalg.exp
+// CHECK: call @blast_decode_0(%[[X]], %[[VT]], %[[S]], %[[U]], %[[A]])
+// CHECK: call @blast_decode_0(%[[X1]],
+// CHECK-NOT: call @blast_decode
+// 3 times 44 blocks.
+// CHECK: func.func private @blast_decode(
+// CHECK: %[[BLOCKS:.*]] = arith.constant 132 : i32
+// CHECK: call @structuredCudaScratch(%{{.*}}, %{{.*}}, %[[BLOCKS]])
+func.func @siblings(%x: memref<4x256xbf16>, %x1: memref<4x256xbf16>,
+                    %u: memref<2x128x64xbf16> {structured.parameter = "U"},
+                    %s: memref<2x2x64xbf16> {structured.parameter = "S"},
+                    %vt: memref<2x64x128xbf16> {structured.parameter = "Vt"}) {
+  %zero = arith.constant 0.0 : bf16
+  %a = memref.alloc() : memref<4x256xbf16>
+  linalg.fill ins(%zero : bf16) outs(%a : memref<4x256xbf16>)
+  structured.blast.matmul ins(%x, %u, %s, %vt : memref<4x256xbf16>,
+      memref<2x128x64xbf16>, memref<2x2x64xbf16>, memref<2x64x128xbf16>)
+      outs(%a : memref<4x256xbf16>)
+  linalg.exp ins(%a : memref<4x256xbf16>) outs(%a : memref<4x256xbf16>)
+  %b = memref.alloc() : memref<4x256xbf16>
+  linalg.fill ins(%zero : bf16) outs(%b : memref<4x256xbf16>)
+  structured.blast.matmul ins(%x, %u, %s, %vt : memref<4x256xbf16>,
+      memref<2x128x64xbf16>, memref<2x2x64xbf16>, memref<2x64x128xbf16>)
+      outs(%b : memref<4x256xbf16>)
+  %c = memref.alloc() : memref<4x256xbf16>
+  linalg.fill ins(%zero : bf16) outs(%c : memref<4x256xbf16>)
+  structured.blast.matmul ins(%x, %u, %s, %vt : memref<4x256xbf16>,
+      memref<2x128x64xbf16>, memref<2x2x64xbf16>, memref<2x64x128xbf16>)
+      outs(%c : memref<4x256xbf16>)
+  %d = memref.alloc() : memref<4x256xbf16>
+  linalg.fill ins(%zero : bf16) outs(%d : memref<4x256xbf16>)
+  structured.blast.matmul ins(%x, %u, %s, %vt : memref<4x256xbf16>,
+      memref<2x128x64xbf16>, memref<2x2x64xbf16>, memref<2x64x128xbf16>)
+      outs(%d : memref<4x256xbf16>)
+  // The first one's result is needed before it is overwritten.
+  linalg.exp ins(%a : memref<4x256xbf16>) outs(%b : memref<4x256xbf16>)
+  linalg.fill ins(%zero : bf16) outs(%a : memref<4x256xbf16>)
+  structured.blast.matmul ins(%x, %u, %s, %vt : memref<4x256xbf16>,
+      memref<2x128x64xbf16>, memref<2x2x64xbf16>, memref<2x64x128xbf16>)
+      outs(%a : memref<4x256xbf16>)
+  %e = memref.alloc() : memref<4x256xbf16>
+  linalg.fill ins(%zero : bf16) outs(%e : memref<4x256xbf16>)
+  structured.blast.matmul ins(%x1, %u, %s, %vt : memref<4x256xbf16>,
+      memref<2x128x64xbf16>, memref<2x2x64xbf16>, memref<2x64x128xbf16>)
+      outs(%e : memref<4x256xbf16>)
+  return
+}
+
+// -----
+
+// The input is written to in between.
+
+// CHECK-LABEL: func.func @input_written(
+// CHECK: call @blast_decode(
+// CHECK: linalg.exp
+// CHECK: call @blast_decode(
+func.func @input_written(%u: memref<2x128x64xbf16> {structured.parameter = "U"},
+                         %s: memref<2x2x64xbf16> {structured.parameter = "S"},
+                         %vt: memref<2x64x128xbf16> {structured.parameter = "Vt"}) {
+  %zero = arith.constant 0.0 : bf16
+  %x = memref.alloc() : memref<4x256xbf16>
+  %a = memref.alloc() : memref<4x256xbf16>
+  linalg.fill ins(%zero : bf16) outs(%a : memref<4x256xbf16>)
+  structured.blast.matmul ins(%x, %u, %s, %vt : memref<4x256xbf16>,
+      memref<2x128x64xbf16>, memref<2x2x64xbf16>, memref<2x64x128xbf16>)
+      outs(%a : memref<4x256xbf16>)
+  linalg.exp ins(%a : memref<4x256xbf16>) outs(%x : memref<4x256xbf16>)
+  %b = memref.alloc() : memref<4x256xbf16>
+  linalg.fill ins(%zero : bf16) outs(%b : memref<4x256xbf16>)
+  structured.blast.matmul ins(%x, %u, %s, %vt : memref<4x256xbf16>,
+      memref<2x128x64xbf16>, memref<2x2x64xbf16>, memref<2x64x128xbf16>)
+      outs(%b : memref<4x256xbf16>)
+  return
+}

@@ -95,12 +95,15 @@ class Layer:
             if self.factors_as_inputs:
                 inputs += [(f, self.dtype) for f in self.factors]
             result = module.run(self.name, inputs, self.init_dtype)
-            error = 4 * ROUNDOFF["f32"] * (1 + sum(np.sqrt(k) for k in self.sums()))
-            error += more
+            error = self.sum_error() + more
             if rounds_weight and self.dtype != "f32":
                 error += 0.01 * ROUNDOFF[self.dtype]
             check(f"{self.name}{label}[T={tokens}]", result, y0 + x @ weight.T,
                   self.init_dtype, error)
+
+    def sum_error(self):
+        """What sums in f32 may be wrong by, relative to the result's root mean square."""
+        return 4 * ROUNDOFF["f32"] * (1 + sum(np.sqrt(k) for k in self.sums()))
 
     def sums(self):
         """The lengths of the sums that follow each other."""

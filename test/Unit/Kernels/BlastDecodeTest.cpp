@@ -119,6 +119,37 @@ TEST_F(BlastDecodeTest, RefusesTooMuchSharedMemory) {
             "it takes ");
 }
 
+TEST_F(BlastDecodeTest, SharesOfLayers) {
+  BlastProblem problem = getProblem(4096, 4096, 4, 4, 1008);
+  BlastDecodeSchedule schedule = {1, 132, /*layers=*/3};
+  // 24 ranks and 94 rows for each of 44 blocks.
+  EXPECT_EQ(checkBlastDecode(problem, schedule), std::nullopt);
+  EXPECT_EQ(getBlastDecodeBlocks(problem, schedule), 3 * 44);
+  EXPECT_EQ(getBlastDecodeScratch(problem, schedule) % (3 * 128), 0);
+  EXPECT_GE(getBlastDecodeScratch(problem, schedule),
+            3 * (4 * 1008 * 4 + 44 * 4));
+  Kernel kernel = buildBlastDecode(kernels, "decode", problem, schedule);
+  EXPECT_TRUE(succeeded(verify(*module)));
+  // X, four of each layer, scratch memory.
+  auto function = kernels.lookupSymbol<LLVM::LLVMFuncOp>(kernel.name);
+  EXPECT_EQ(function.getNumArguments(), 14u);
+}
+
+TEST_F(BlastDecodeTest, RefusesLayersBesideOthers) {
+  auto check = [&](const BlastProblem &problem, BlastDecodeSchedule schedule) {
+    return checkBlastDecode(problem, schedule).value_or("");
+  };
+  BlastProblem problem = getProblem(11008, 4096, 4, 4, 1488);
+  EXPECT_EQ(check(problem, {4, 132, 2}), "");
+  EXPECT_EQ(check(problem, {16, 132, 1}), "");
+  // Partial sums of 11 tiles of rows.
+  EXPECT_EQ(check(problem, {16, 132, 2}).substr(0, 21),
+            "beside others it take");
+  EXPECT_EQ(check(getProblem(4096, 4096, 64, 64, 1024), {1, 132, 3}),
+            "it has 64 block rows, more than the 44 multiprocessors");
+  EXPECT_EQ(check(problem, {1, 132, 0}), "a size is not positive");
+}
+
 TEST_F(BlastDecodeTest, GridAndScratch) {
   // 8 ranks and 32 rows for each block; 8 bytes for two values of Z, and a
   // counter for each block.

@@ -11,6 +11,7 @@ first one notes how the numbers that the compiled code wants follow from them.
 
 import itertools
 import json
+import subprocess
 import sys
 from pathlib import Path
 
@@ -18,7 +19,8 @@ import numpy as np
 
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE.parents[1] / "CPU"), str(HERE.parents[1] / "CPU" / "Inputs")]
-from harness import ROUNDOFF, Module, safetensors_entries, to_bits
+from harness import ROUNDOFF, Module, check, from_bits, safetensors_entries, to_bits
+from layers import tensor
 from structured import runtime
 
 
@@ -85,6 +87,49 @@ def write_parameters(directory, weights):
     text = json.dumps(header).encode()
     (directory / "model.safetensors").write_bytes(
         len(text).to_bytes(8, "little") + text + b"".join(parts))
+
+
+class Siblings:
+    """BLAST layers of ../../CPU/layers.py, of the same sizes and without an init, as an
+    entry of one input with a result of each."""
+
+    def __init__(self, layers):
+        first, self.layers = layers[0], layers
+        self.kind, self.dtype = "blast", first.dtype
+        self.name = f"siblings{len(layers)}_{first.name}"
+        x, y = (tensor((first.tokens[0], size), first.dtype) for size in (first.n, first.m))
+        lines = [f"%zero = arith.constant 0.0 : {first.dtype}"]
+        for i, layer in enumerate(layers):
+            layer.name = f"{self.name}_{i}"
+            types = [tensor(factor.shape, first.dtype) for factor in layer.factors]
+            lines += [f'%f{i}{j} = structured.parameter "{layer.name}.{j}" : {type}'
+                      for j, type in enumerate(types)]
+            lines += [f"%e{i} = tensor.empty() : {y}",
+                      f"%z{i} = linalg.fill ins(%zero : {first.dtype}) outs(%e{i} : {y}) -> {y}",
+                      f"%y{i} = structured.blast.matmul ins(%x, %f{i}0, %f{i}1, %f{i}2 : "
+                      f"{x}, {', '.join(types)}) outs(%z{i} : {y}) -> {y}"]
+        results = ", ".join(f"%y{i}" for i in range(len(layers)))
+        types = ", ".join([y] * len(layers))
+        self.mlir = "\n  ".join([f"func.func @{self.name}(%x: {x}) -> ({types}) {{", *lines,
+                                 f"return {results} : {types}"]) + "\n}\n"
+
+    def weights(self):
+        return {name: weight for layer in self.layers for name, weight in layer.weights().items()}
+
+    def check(self, module, label, more=0.0):
+        first, path = self.layers[0], module.directory / "x.npy"
+        bits = to_bits(np.random.default_rng(6).standard_normal((first.tokens[0], first.n)),
+                       self.dtype)
+        x = from_bits(bits, self.dtype)
+        np.save(path, bits)
+        outputs = module.directory / self.name
+        subprocess.run(["structured-run", module.directory / "model.so", f"--entry={self.name}",
+                        f"--input=input0={path}", f"--output-dir={outputs}",
+                        *module.run_options], check=True, stdout=subprocess.DEVNULL)
+        for i, layer in enumerate(self.layers):
+            result = from_bits(np.load(outputs / f"output{i}.npy"), self.dtype)
+            check(f"{layer.name}{label}", result, x @ layer.dense().T, self.dtype,
+                  layer.sum_error() + more)
 
 
 def check_layers(layers, options=(), run_options=()):
