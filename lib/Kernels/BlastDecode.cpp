@@ -65,9 +65,6 @@ static constexpr int64_t kRegisterBudget = 88;
 /// and if not.
 static constexpr int64_t kMaxInputWindow = 8;
 static constexpr int64_t kInputWindow = 4;
-/// Most shared memory of a block of one of several layers: what is in flight
-/// needs room in the L1 cache.
-static constexpr int64_t kMaxSiblingShared = 128 << 10;
 /// The most lanes that share a sum of the mix.
 static constexpr int64_t kMaxMixLanes = 16;
 
@@ -203,9 +200,6 @@ structured::checkBlastDecode(const BlastProblem &problem,
     return "it takes " + text(shape.sharedBytes) +
            " bytes of shared memory, of which there are " +
            text(kHopperSharedMemory);
-  if (schedule.layers > 1 && shape.sharedBytes > kMaxSiblingShared)
-    return "beside others it takes " + text(shape.sharedBytes) +
-           " bytes of shared memory, which leave too little L1 cache";
   return std::nullopt;
 }
 
