@@ -65,14 +65,18 @@ static BlastProblem getProblem(BlastMatmulOp op) {
 
 /// Whether the buffer is a parameter, which no kernel writes.
 static bool isParameter(Value buffer) {
-  while (auto view = buffer.getDefiningOp<ViewLikeOpInterface>())
-    buffer = view.getViewSource();
-  auto argument = dyn_cast<BlockArgument>(buffer);
+  auto argument = dyn_cast<BlockArgument>(getBaseBuffer(buffer));
   auto function =
       argument ? dyn_cast<func::FuncOp>(argument.getOwner()->getParentOp())
                : func::FuncOp();
   return function && argument.getOwner()->isEntryBlock() &&
          function.getArgAttr(argument.getArgNumber(), kParameterAttrName);
+}
+
+/// Whether all factors of the layer are parameters.
+static bool hasParameters(BlastMatmulOp op) {
+  return isParameter(op.getVt()) && isParameter(op.getS()) &&
+         isParameter(op.getU());
 }
 
 /// Why a layer is left to the library.
@@ -259,8 +263,7 @@ private:
   bool isSibling(BlastMatmulOp op, BlastMatmulOp other) {
     if (other.getInput() != op.getInput() ||
         other->getOperandTypes() != op->getOperandTypes() ||
-        !getReason(other).empty() || !isParameter(other.getVt()) ||
-        !isParameter(other.getS()) || !isParameter(other.getU()))
+        !getReason(other).empty() || !hasParameters(other))
       return false;
     auto alloc = other.getInit().getDefiningOp<memref::AllocOp>();
     linalg::FillOp fill = findZeroFill(other.getInit(), other);
@@ -300,8 +303,7 @@ private:
     if (!takeZeroFill(op.getInit(), op))
       return "it adds to its init, which the kernel for few tokens cannot";
     // The kernel reads Vt, S and U while the kernel before it may still run.
-    bool isProgrammatic = isParameter(op.getVt()) && isParameter(op.getS()) &&
-                          isParameter(op.getU());
+    bool isProgrammatic = hasParameters(op);
     SmallVector<BlastMatmulOp> siblings;
     if (isProgrammatic)
       siblings = findSiblings(op, problem, schedule);

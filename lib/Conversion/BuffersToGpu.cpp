@@ -2,6 +2,8 @@
 // Exceptions. See LICENSE for license information.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 
+#include "LayerContractions.h"
+
 #include "Structured/Conversion/Passes.h"
 #include "Structured/Dialect/Structured/IR/Structured.h"
 
@@ -10,7 +12,6 @@
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/IR/PatternMatch.h"
-#include "mlir/Interfaces/ViewLikeInterface.h"
 
 namespace structured {
 #define GEN_PASS_DEF_BUFFERSTOGPU
@@ -19,13 +20,6 @@ namespace structured {
 
 using namespace mlir;
 using namespace structured;
-
-/// Whether the host may read `buffer`: a constant of the host code.
-static bool isHostMemory(Value buffer) {
-  while (auto view = buffer.getDefiningOp<ViewLikeOpInterface>())
-    buffer = view.getViewSource();
-  return buffer.getDefiningOp<memref::GetGlobalOp>() != nullptr;
-}
 
 namespace {
 struct BuffersToGpu : structured::impl::BuffersToGpuBase<BuffersToGpu> {

@@ -101,6 +101,11 @@ Value structured::getBaseBuffer(Value buffer) {
   return buffer;
 }
 
+bool structured::isHostMemory(Value buffer) {
+  return isa_and_nonnull<memref::GetGlobalOp>(
+      getBaseBuffer(buffer).getDefiningOp());
+}
+
 Value structured::getWholeBuffer(Value buffer) {
   while (Operation *reshape = buffer.getDefiningOp()) {
     if (!isa<memref::ExpandShapeOp, memref::CollapseShapeOp>(reshape))

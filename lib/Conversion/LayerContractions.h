@@ -45,6 +45,9 @@ void addBlastStage3(mlir::ImplicitLocOpBuilder &b, BlastMatmulOp op,
 /// What `buffer` is a view of.
 mlir::Value getBaseBuffer(mlir::Value buffer);
 
+/// Whether the host may read `buffer`: a constant of the host code.
+bool isHostMemory(mlir::Value buffer);
+
 /// What `buffer` is a reshape of: all of it.
 mlir::Value getWholeBuffer(mlir::Value buffer);
 

@@ -68,8 +68,7 @@ private:
   /// Whether `load` would read the same in the op.
   bool canMove(memref::LoadOp load) {
     Operation *end = load->getBlock()->findAncestorOpInBlock(*op);
-    if (!end || isa_and_nonnull<memref::GetGlobalOp>(
-                    getBaseBuffer(load.getMemRef()).getDefiningOp()))
+    if (!end || isHostMemory(load.getMemRef()))
       return false;
     for (Operation *between = load->getNextNode();
          between != end->getNextNode(); between = between->getNextNode())

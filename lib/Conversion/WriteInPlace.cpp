@@ -20,13 +20,21 @@ namespace structured {
 using namespace mlir;
 using namespace structured;
 
-/// Whether the tensor is a product that only `user` reads, or a reshape of one.
-static bool isProductOf(Value value, Operation *user) {
-  if (!value.hasOneUse())
-    return false;
-  Operation *op = value.getDefiningOp();
-  if (isa_and_nonnull<tensor::ExpandShapeOp, tensor::CollapseShapeOp>(op))
-    return isProductOf(op->getOperand(0), op);
+/// The op whose result, or a reshape of it, `value` is, if nothing else uses
+/// any of these and `value` has one user; null if there is none.
+static Operation *getReshapedOp(Value value) {
+  while (value.hasOneUse()) {
+    Operation *op = value.getDefiningOp();
+    if (!isa_and_nonnull<tensor::ExpandShapeOp, tensor::CollapseShapeOp>(op))
+      return op;
+    value = op->getOperand(0);
+  }
+  return nullptr;
+}
+
+/// Whether the tensor is a product that has one user, or a reshape of one.
+static bool isProduct(Value value) {
+  Operation *op = getReshapedOp(value);
   if (isa_and_nonnull<StructuredLayerOpInterface>(op))
     return true;
   auto contraction = dyn_cast_or_null<linalg::LinalgOp>(op);
@@ -34,21 +42,13 @@ static bool isProductOf(Value value, Operation *user) {
          linalg::isaContractionOpInterface(contraction);
 }
 
-/// The result of an elementwise op with memory of its own that only `value`, a
-/// reshape of it, is made of; null if it is none.
-static linalg::GenericOp getReshaped(Value value) {
-  while (value.hasOneUse()) {
-    Operation *op = value.getDefiningOp();
-    if (!isa_and_nonnull<tensor::ExpandShapeOp, tensor::CollapseShapeOp>(op)) {
-      auto generic = dyn_cast_or_null<linalg::GenericOp>(op);
-      if (generic && generic.getNumReductionLoops() == 0 &&
-          generic->getNumResults() == 1 &&
-          generic.getOutputs().front().getDefiningOp<tensor::EmptyOp>())
-        return generic;
-      return {};
-    }
-    value = op->getOperand(0);
-  }
+/// The elementwise op with memory of its own whose result `value` is, or a
+/// reshape of it, which has one user; null if there is none.
+static linalg::GenericOp getElementwiseOp(Value value) {
+  auto op = dyn_cast_or_null<linalg::GenericOp>(getReshapedOp(value));
+  if (op && op.getNumReductionLoops() == 0 && op->getNumResults() == 1 &&
+      op.getOutputs().front().getDefiningOp<tensor::EmptyOp>())
+    return op;
   return {};
 }
 
@@ -56,7 +56,7 @@ static linalg::GenericOp getReshaped(Value value) {
 /// inserted into a tensor write there: into the slice, whose dimensions are
 /// split as the op has them.
 static bool writeIntoSlice(RewriterBase &rewriter, tensor::InsertSliceOp op) {
-  linalg::GenericOp producer = getReshaped(op.getSource());
+  linalg::GenericOp producer = getElementwiseOp(op.getSource());
   if (!producer || producer->getBlock() != op->getBlock())
     return false;
   auto type = cast<RankedTensorType>(producer->getResult(0).getType());
@@ -98,7 +98,7 @@ struct WriteInPlace : structured::impl::WriteInPlaceBase<WriteInPlace> {
       for (OpOperand *in : op.getDpsInputOperands())
         if (in->get().getType() == out->get().getType() &&
             op.getMatchingIndexingMap(in) == op.getMatchingIndexingMap(out) &&
-            isProductOf(in->get(), op)) {
+            isProduct(in->get())) {
           out->set(in->get());
           ++numOps;
           return;

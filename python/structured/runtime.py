@@ -270,6 +270,7 @@ class Module:
 
     def __init__(self, handle: ctypes.c_void_p):
         self._handle = handle
+        self._updated: dict[int, list[int | None]] = {}
         self._finalizer = weakref.finalize(self, _library().structuredRtModuleFree, handle)
 
     @classmethod
@@ -340,13 +341,16 @@ class Module:
         return (_Tensor * _library().structuredRtEntryGetNumOutputs(self._handle, index))()
 
     def _updated_inputs(self, index: ctypes.c_int32) -> list[int | None]:
-        """For each output the index of the input that it updates."""
+        """For each output the index of the input that it updates; asked for once."""
+        if index.value in self._updated:
+            return self._updated[index.value]
         library, updated = _library(), []
         for i in range(library.structuredRtEntryGetNumOutputs(self._handle, index)):
             number = ctypes.c_int32()
             _check(library.structuredRtEntryGetUpdatedInput(
                 self._handle, index, i, ctypes.byref(number)))
             updated.append(None if number.value < 0 else number.value)
+        self._updated[index.value] = updated
         return updated
 
     def _own_or_updated(self, index: ctypes.c_int32, outputs, kept: list[tuple], make) -> list:

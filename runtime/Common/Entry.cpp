@@ -28,10 +28,7 @@ static Result<void> checkUpdatedInputs(const EntryInfo &info,
                                        const structuredRtTensor *inputs) {
   auto getRange = [&](size_t i) {
     auto begin = reinterpret_cast<uintptr_t>(inputs[i].data);
-    return std::pair(begin,
-                     begin + *getByteSize(info.inputs[i].dtype,
-                                          {inputs[i].shape,
-                                           inputs[i].shape + inputs[i].rank}));
+    return std::pair(begin, begin + getNumBytes(inputs[i]));
   };
   for (const TensorType &output : info.outputs) {
     if (!output.updates)

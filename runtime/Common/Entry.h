@@ -95,6 +95,12 @@ inline void *getStaticMemoryMark() {
   return reinterpret_cast<void *>(0xdeadbeef);
 }
 
+/// The bytes of a tensor whose dtype and shape are valid.
+inline size_t getNumBytes(const structuredRtTensor &tensor) {
+  return *getByteSize(static_cast<DType>(tensor.dtype),
+                      {tensor.shape, tensor.shape + tensor.rank});
+}
+
 inline bool isAligned(const void *data, DType dtype) {
   return reinterpret_cast<uintptr_t>(data) % getByteWidth(dtype) == 0;
 }

@@ -76,8 +76,7 @@ Result<void> CudaEntry::enqueue(const structuredRtTensor *inputs,
     const structuredRtTensor &input = inputs[i];
     std::string what = "input '" + info->inputs[i].name + "': ";
     const void *data = input.data;
-    size_t bytes = *getByteSize(static_cast<DType>(input.dtype),
-                                {input.shape, input.shape + input.rank});
+    size_t bytes = getNumBytes(input);
     Result<bool> isOnDevice = bytes ? context.isDeviceMemory(data) : true;
     if (!isOnDevice)
       return Error{what + isOnDevice.error()};
@@ -249,7 +248,7 @@ CudaEntry::checkUpdatesStay(const structuredRtTensor *inputs) const {
     if (!output.updates)
       continue;
     const structuredRtTensor &input = inputs[*output.updates];
-    if (!*getByteSize(output.dtype, {input.shape, input.shape + input.rank}))
+    if (!getNumBytes(input))
       continue;
     std::string what = "input '" + info->inputs[*output.updates].name + "': ";
     Result<bool> isOnDevice = state->context.isDeviceMemory(input.data);
@@ -313,9 +312,7 @@ public:
         continue;
       const structuredRtTensor &tensor = tensors[*output.updates];
       Saved input = {"input '" + info.inputs[*output.updates].name + "': ",
-                     tensor.data, nullptr,
-                     *getByteSize(output.dtype,
-                                  {tensor.shape, tensor.shape + tensor.rank})};
+                     tensor.data, nullptr, getNumBytes(tensor)};
       if (!input.bytes)
         continue;
       // The run before this one may be updating it.

@@ -35,7 +35,7 @@ using Event = Freed<structuredRtCudaEventDestroy>;
 
 static Error getRuntimeError() { return Error{structuredRtGetLastError()}; }
 
-static int64_t getNumBytes(const structuredRtTensor &tensor) {
+int64_t getNumBytes(const structuredRtTensor &tensor) {
   int64_t bytes = structuredRtDTypeGetSize(tensor.dtype);
   for (int32_t i = 0; i < tensor.rank; ++i)
     bytes *= tensor.shape[i];

@@ -17,6 +17,8 @@
 
 namespace structured::runtime {
 
+int64_t getNumBytes(const structuredRtTensor &tensor);
+
 /// Runs an entry of a CUDA module as often as `options` says, with its inputs
 /// and outputs on the device, directly or as a graph. The times are the
 /// device's, between events on the stream; the runs are enqueued without

@@ -163,9 +163,7 @@ static Result<Times> timeRuns(const structuredRtModule *module, int32_t entry,
   std::vector<std::vector<std::byte>> given;
   for (int32_t index : updated) {
     const auto *data = static_cast<const std::byte *>(inputs[index].data);
-    given.emplace_back(
-        data, data + getNumElements(inputs[index]) *
-                         structuredRtDTypeGetSize(inputs[index].dtype));
+    given.emplace_back(data, data + getNumBytes(inputs[index]));
   }
   std::vector<double> times;
   for (int64_t i = -options.warmup; i < options.repeat; ++i) {
